@@ -1,0 +1,1 @@
+"""Implicit-feedback ALS: `gram`, `fold_in`, `model`, `fit`, `content`."""

@@ -1,0 +1,1 @@
+"""The live index: `mutable` (exact, FAISS), `live` (what callers see)."""

@@ -1,0 +1,203 @@
+"""Every setting, in one typed class; `docs/settings.md` is the same table for people."""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from recsys.errors import ConfigError
+
+PREFIX = "FRESHET_"
+
+
+class ConfigFile(PydanticBaseSettingsSource):
+    """The TOML file named by FRESHET_CONFIG; the environment wins over it."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        path = os.environ.get(f"{PREFIX}CONFIG", "")
+        if not path:
+            return {}
+        try:
+            with open(path, "rb") as file:
+                return tomllib.load(file)
+        except (OSError, tomllib.TOMLDecodeError) as error:
+            raise ConfigError(f"FRESHET_CONFIG names {path!r}, which cannot be read: {error}.") from error
+
+
+def _split(value: object) -> object:
+    """A comma-separated variable as a tuple; a TOML list as it is."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+CommaSeparated = Annotated[tuple[str, ...], NoDecode]
+
+
+class Settings(BaseSettings):
+    """`FRESHET_TOPIC_PREFIX` sets `topic_prefix`, and so on; frozen once read."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
+
+    broker: str = "embedded:"
+    """`embedded:`, `embedded:///PATH` (a folder), or `kafka://host:9092[;kafka://host2:9092]`."""
+    redis: str = "embedded:"
+    """`embedded:`, `redis://…`, `rediss://…` or `unix://…`."""
+    host: str = "127.0.0.1"
+    """The gateway's address."""
+    port: int = Field(default=8000, ge=0, le=65535)
+    """The gateway's port; 0 takes a free one."""
+    data_dir: Path = Path("./freshet-data")
+    """Snapshots, models, the embedded log."""
+    topic_prefix: str = Field(default="", pattern=r"^[a-zA-Z0-9._-]{0,64}$")
+    """Put before each topic, the Faust app ids, each Redis key and channel."""
+    partitions: int = Field(default=8, ge=1, le=1024)
+    """Of the topics that are keyed by user or product."""
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")
+    """Where networks run."""
+    image_encoder: str = "bundled"
+    """`bundled`, `resnet50`, `clip:NAME`, `none`, or a dotted path to a class."""
+    text_encoder: str = "bundled"
+    """`bundled`, `bert:NAME`, `sentence:NAME`, `clip:NAME`, `none`, or a dotted path."""
+    api_keys: CommaSeparated = ()
+    """`role:key` pairs, roles `shop`, `reader`, `admin`; empty is open, on a loopback host only."""
+    config: str = ""
+    """A TOML file with any of these, in lower case without the prefix."""
+    media_dir: Path | None = None
+    """The folder for pictures given by path."""
+    image_hosts: CommaSeparated = ()
+    """Hosts and networks besides public addresses from which pictures may be fetched."""
+    kafka_security: Literal["plaintext", "ssl", "sasl_ssl"] = "plaintext"
+    """How to talk to Kafka."""
+    kafka_username: str = ""
+    """For `sasl_ssl` (SCRAM-SHA-512)."""
+    kafka_password: str = Field(default="", repr=False)
+    """For `sasl_ssl`."""
+    kafka_ca: Path | None = None
+    """A file with the authority that signed the brokers' certificates."""
+    status_port: int | None = Field(default=None, ge=0, le=65535)
+    """`/healthz`, `/readyz` and `/metrics` of a worker or trainer."""
+    train_min_events: int = Field(default=1000, ge=1)
+    """The first fit happens by itself at this many events."""
+    train_interval_s: float = Field(default=600.0, gt=0)
+    """The longest time between two fits while new events come."""
+    train_factors: int = Field(default=64, ge=1, le=512)
+    """Length of the factors that ALS learns."""
+    top_k: int = Field(default=50, ge=1, le=1000)
+    """Items in each list in Redis and on the topic."""
+    history_size: int = Field(default=200, ge=1, le=2000)
+    """Interactions kept for each user."""
+
+    weight_impression: float = 0.0
+    """Confidence that one interaction of this kind adds; below zero it is a dislike."""
+    weight_view: float = 1.0
+    weight_click: float = 2.0
+    weight_add_to_cart: float = 6.0
+    weight_purchase: float = 10.0
+    weight_like: float = 5.0
+    weight_share: float = 5.0
+    weight_comment: float = 3.0
+    weight_search: float = 0.0
+    weight_hide: float = -5.0
+    weight_dislike: float = -5.0
+    weight_remove_from_cart: float = -3.0
+    weight_return: float = -6.0
+
+    seen_impression: bool = False
+    """Whether an interaction of this kind keeps the product out of its user's lists."""
+    seen_view: bool = False
+    seen_click: bool = False
+    seen_add_to_cart: bool = False
+    seen_purchase: bool = True
+    seen_like: bool = False
+    seen_share: bool = False
+    seen_comment: bool = False
+    seen_search: bool = False
+    seen_hide: bool = True
+    seen_dislike: bool = True
+    seen_remove_from_cart: bool = False
+    seen_return: bool = False
+
+    _split_lists = field_validator("api_keys", "image_hosts", mode="before")(_split)
+
+    @field_validator("broker")
+    @classmethod
+    def _known_broker(cls, value: str) -> str:
+        if not value.startswith(("embedded:", "kafka://")):
+            raise ValueError("must be embedded:, embedded:///PATH or kafka://host:port")
+        return value
+
+    @field_validator("redis")
+    @classmethod
+    def _known_redis(cls, value: str) -> str:
+        if not value.startswith(("embedded:", "redis://", "rediss://", "unix://")):
+            raise ValueError("must be embedded:, redis://…, rediss://… or unix://…")
+        return value
+
+    @model_validator(mode="after")
+    def _open_only_on_loopback(self) -> "Settings":
+        for pair in self.api_keys:
+            role, _, key = pair.partition(":")
+            if role not in {"shop", "reader", "admin"} or not key:
+                raise ValueError("FRESHET_API_KEYS must be role:key pairs with the roles shop, reader or admin")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, ConfigFile(settings_cls)
+
+    @property
+    def is_embedded(self) -> bool:
+        return self.broker.startswith("embedded:")
+
+    @property
+    def log_dir(self) -> Path:
+        """The folder of the embedded log."""
+        path = self.broker.removeprefix("embedded:").removeprefix("//")
+        return Path(path) if path else self.data_dir
+
+    @property
+    def kafka_bootstrap(self) -> list[str]:
+        """`host:port` of each Kafka broker named."""
+        return [part.strip().removeprefix("kafka://") for part in self.broker.split(";")]
+
+
+def read_settings(**overrides: Any) -> Settings:
+    """Read the settings from the environment and the TOML file.
+
+    Raises
+    ------
+    ConfigError
+        One sentence for each value that is wrong, and for a variable with our prefix that names no setting.
+    """
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    for name in sorted(os.environ):
+        if name.startswith(PREFIX) and name not in known:
+            raise ConfigError(f"{name} names no setting of Freshet; see docs/settings.md for those there are.")
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        parts = []
+        for problem in error.errors():
+            where = ".".join(str(part) for part in problem["loc"])
+            message = problem["msg"].removeprefix("Value error, ")
+            parts.append(f"{PREFIX + where.upper()}: {message}" if where else message)
+        raise ConfigError("A setting is wrong: " + "; ".join(parts) + ".") from error

@@ -1,0 +1,1 @@
+"""Redis: `redis` (versioned writes), `embedded` (a server of our own)."""

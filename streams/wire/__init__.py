@@ -1,0 +1,1 @@
+"""Messages: bytes <-> `recsys.events`, with limits, aliases, schemas."""
