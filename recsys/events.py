@@ -27,6 +27,11 @@ class Action(StrEnum):
     RETURN = "return"
 
 
+ACTIONS: tuple[Action, ...] = tuple(Action)
+"""Every kind by its code; stored states hold codes, so the order above only ever grows at its end."""
+ACTION_CODE: dict[Action, int] = {action: code for code, action in enumerate(ACTIONS)}
+
+
 class Price(msgspec.Struct, frozen=True):
     """What a product costs; `currency` is an ISO 4217 code."""
 
