@@ -1,0 +1,1 @@
+"""Contracts: suites of behaviours that every implementation of a protocol passes."""
