@@ -62,7 +62,7 @@ class ConfidencePolicy:
         rank_weight = 1.0
         age_factor = -1.0 / (self.half_life_days * DAY_MS)
         weights = self._by_code
-        for item_id, action, ts_ms, value in reversed(history):
+        for item_id, action, ts_ms, value, _ in reversed(history):
             weight = weights[action]
             if weight:
                 age_ms = now_ms - ts_ms

@@ -17,12 +17,13 @@ SEEN_AT_MOST = 8_192
 
 
 class Interaction(NamedTuple):
-    """One deed of a user with one product, its kind by code; `value` scales its weight."""
+    """One deed of a user with one product, its kind by code; `value` scales its weight, `offset` is its place in the log."""
 
     item_id: str
     action: int
     ts_ms: int
     value: float
+    offset: int
 
 
 class UserState(msgspec.Struct, array_like=True):
@@ -88,7 +89,8 @@ def fold(state: UserState, click: Click, *, offset: int, epoch: int, watermark_m
     if len(state.events) > REMEMBERED_EVENTS:
         del state.events[next(iter(state.events))]
     if click.item_id and click.type is not Action.IMPRESSION:
-        _insert(state.history, Interaction(click.item_id, ACTION_CODE[click.type], click.ts_ms, click.value), policy.size)
+        deed = Interaction(click.item_id, ACTION_CODE[click.type], click.ts_ms, click.value, offset)
+        _insert(state.history, deed, policy.size)
     if click.type in policy.seen:
         for item_id in click.items or (click.item_id,):
             _mark_seen(state.seen, short_hash(item_id), click.ts_ms)

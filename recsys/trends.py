@@ -5,9 +5,9 @@ counts of all partitions and sums them (`Trends`). Counts are never incremented 
 reader cannot double them.
 """
 
+import heapq
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from math import sqrt
+from dataclasses import dataclass
 
 import msgspec
 
@@ -30,7 +30,9 @@ class TrendsPolicy:
     session_gap_ms: int = 30 * 60_000
     session_boost: float = 3.0
     row_limit: int = 96
-    """Partners kept for each item: twice as many may gather before the weakest half is dropped."""
+    """Partners kept for each item and partition: twice as many may gather before the weakest half is dropped."""
+    partners: int = 48
+    """Partners that a reader looks at."""
 
 
 class ItemTrend(msgspec.Struct, array_like=True):
@@ -77,7 +79,7 @@ class PartitionTrends:
             self.changed.add(item_id)
         gap = 0
         partners = set()
-        for other_id, _, other_ms, _ in recent:
+        for other_id, _, other_ms, _, _ in recent:
             gap += 1
             if gap > policy.window:
                 break
@@ -123,81 +125,75 @@ def _add_pair(item: ItemTrend, other_id: str, amount: float, limit: int) -> None
         item.pairs = dict(strongest)
 
 
-@dataclass
-class _Merged:
-    """The sum over all partitions for one item, made when first asked for."""
-
-    neighbours: tuple[tuple[str, float], ...]
-
-
-@dataclass
 class Trends:
     """The sum of all partitions' counts, for ranking.
 
-    `now_ms` is the newest event time that any partition has reached.
+    What it answers depends only on the records put so far and on the last `refresh`, not on their order.
     """
 
-    policy: TrendsPolicy = field(default_factory=TrendsPolicy)
-    partitions: dict[int, dict[str, ItemTrend]] = field(default_factory=dict)
-    now_ms: int = 0
-    version: int = 0
-    _merged: dict[str, _Merged] = field(default_factory=dict)
-    _top: tuple[int, tuple[tuple[str, float], ...]] = (-1, ())
+    def __init__(self, policy: TrendsPolicy | None = None) -> None:
+        self.policy = policy or TrendsPolicy()
+        self.partitions: dict[int, dict[str, ItemTrend]] = {}
+        self.counts: dict[str, float] = {}
+        """How often each item was touched, all partitions together."""
+        self._partners: dict[str, tuple[tuple[str, float], ...]] = {}
+        self._mass: dict[str, float] = {}
+        self._top: tuple[tuple[str, float], ...] = ()
+        self._landmark_ms = 0
 
     def put(self, partition: int, item_id: str, trend: ItemTrend) -> None:
         """Take one item's counts of one partition in the place of what that partition said before."""
         self.partitions.setdefault(partition, {})[item_id] = trend
-        self._merged.pop(item_id, None)
-        self.now_ms = max(self.now_ms, trend.at_ms)
-        self.version += 1
+        self._partners.pop(item_id, None)
+        if not self._landmark_ms:
+            self._landmark_ms = trend.at_ms
+        half_life_ms = self.policy.half_life_days * DAY_MS
+        count = mass = 0.0
+        for _, items in sorted(self.partitions.items()):
+            part = items.get(item_id)
+            if part is not None:
+                count += part.count
+                # Forward decay (Cormode and others 2009): masses at one landmark compare at any later time.
+                mass += part.popularity * 2.0 ** ((part.at_ms - self._landmark_ms) / half_life_ms)
+        self.counts[item_id] = count
+        self._mass[item_id] = mass
 
-    def neighbours(self, item_id: str, limit: int = 40) -> tuple[tuple[str, float], ...]:
-        """The items that most go together with one, strongest first.
+    def partners(self, item_id: str) -> tuple[tuple[str, float], ...]:
+        """The items most often together with one, strongest first, with the weighted count of the pair.
 
-        Returns
-        -------
-        tuple of (item id, association)
-            Association is the count of the pair over the geometric mean of both items' counts: the cosine of
-            item-based collaborative filtering (Sarwar and others 2001), with pairs weighted as `TrendsPolicy` says.
+        Notes
+        -----
+        amount / sqrt(counts[a] * counts[b]) is the cosine of item-based collaborative filtering (Sarwar and others
+        2001); the caller divides, as counts move on while this row stands.
         """
-        merged = self._merged.get(item_id)
-        if merged is None:
-            merged = self._merged[item_id] = _Merged(self._associations(item_id))
-        return merged.neighbours[:limit]
+        found = self._partners.get(item_id)
+        if found is None:
+            pairs: dict[str, float] = {}
+            for _, items in sorted(self.partitions.items()):
+                trend = items.get(item_id)
+                if trend is not None:
+                    for other_id, amount in trend.pairs.items():
+                        pairs[other_id] = pairs.get(other_id, 0.0) + amount
+            strongest = sorted(pairs.items(), key=lambda pair: (-pair[1], pair[0]))
+            found = self._partners[item_id] = tuple(strongest[: self.policy.partners])
+        return found
 
-    def _associations(self, item_id: str) -> tuple[tuple[str, float], ...]:
-        pairs: dict[str, float] = {}
-        for items in self.partitions.values():
-            trend = items.get(item_id)
-            if trend is not None:
-                for other_id, amount in trend.pairs.items():
-                    pairs[other_id] = pairs.get(other_id, 0.0) + amount
-        own = self.count(item_id) or 1.0
-        scored = [
-            (other_id, amount / sqrt(own * (self.count(other_id) or 1.0) + 1.0)) for other_id, amount in pairs.items()
-        ]
-        scored.sort(key=lambda pair: (-pair[1], pair[0]))
-        return tuple(scored[: self.policy.row_limit])
+    def refresh(self, limit: int = 300) -> None:
+        """Work out anew which items are the most popular; O(items), so at most once a second."""
+        strongest = heapq.nsmallest(limit, self._mass.items(), key=lambda pair: (-pair[1], pair[0]))
+        highest = strongest[0][1] if strongest and strongest[0][1] > 0 else 1.0
+        self._top = tuple((item_id, mass / highest) for item_id, mass in strongest if mass > 0)
 
-    def count(self, item_id: str) -> float:
-        """How often an item was touched, all partitions together."""
-        return sum(items[item_id].count for items in self.partitions.values() if item_id in items)
+    def top(self, limit: int = 300) -> tuple[tuple[str, float], ...]:
+        """The most popular items at the last refresh, strongest first, relative to the first."""
+        return self._top[:limit]
 
-    def top(self, limit: int = 200) -> tuple[tuple[str, float], ...]:
-        """The most popular items now, strongest first, with their decayed popularity."""
-        if self._top[0] != self.version or len(self._top[1]) < limit:
-            self._top = (self.version, self._most_popular(limit))
-        return self._top[1][:limit]
-
-    def _most_popular(self, limit: int) -> tuple[tuple[str, float], ...]:
-        totals: dict[str, float] = {}
-        half_life = self.policy.half_life_days
-        for items in self.partitions.values():
-            for item_id, trend in items.items():
-                if trend.popularity:
-                    amount = trend.popularity * _faded(self.now_ms - trend.at_ms, half_life)
-                    totals[item_id] = totals.get(item_id, 0.0) + amount
-        return tuple(sorted(totals.items(), key=lambda pair: (-pair[1], pair[0]))[:limit])
+    def popularity(self, item_id: str) -> float:
+        """Decayed popularity of one item, relative to that of the first at the last refresh."""
+        if not self._top:
+            return 0.0
+        highest = self._mass[self._top[0][0]] or 1.0
+        return self._mass.get(item_id, 0.0) / highest
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -222,4 +218,5 @@ def summed(trends: Mapping[int, PartitionTrends], policy: TrendsPolicy) -> Trend
     for partition, counts in trends.items():
         for item_id, trend in counts.items.items():
             reader.put(partition, item_id, trend)
+    reader.refresh()
     return reader

@@ -1,0 +1,110 @@
+"""One user's state and the shared views in, a fresh list out, as data: what to store and what to publish."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+from recsys.candidates import CandidatePolicy, Views, gather
+from recsys.confidence import ConfidencePolicy
+from recsys.events import Click, ModelVersions, RecommendationList, Trigger
+from recsys.history import HistoryPolicy, UserState, fold
+from recsys.rank import VERSION, BlendPolicy, Filter, Ranked, rank
+from recsys.trends import PartitionTrends, TrendsPolicy
+from recsys.versions import Version
+
+
+@dataclass(frozen=True)
+class RecommendPolicy:
+    """Every number that decides a list, in one place."""
+
+    confidence: ConfidencePolicy = field(default_factory=ConfidencePolicy)
+    history: HistoryPolicy = field(default_factory=HistoryPolicy)
+    trends: TrendsPolicy = field(default_factory=TrendsPolicy)
+    candidates: CandidatePolicy = field(default_factory=CandidatePolicy)
+    blend: BlendPolicy = field(default_factory=BlendPolicy)
+    top_k: int = 50
+
+
+def fold_click(
+    state: UserState,
+    trends: PartitionTrends,
+    click: Click,
+    *,
+    offset: int,
+    epoch: int,
+    policy: RecommendPolicy,
+) -> bool:
+    """Fold one event into its user's state and into its partition's counts, each at most once.
+
+    The counts may lag behind the state after a crash, or the other way round; each knows by itself up to which offset
+    it is true, so a redelivery completes whichever lacks the event.
+
+    Returns
+    -------
+    bool
+        True if the user's state counted the event.
+    """
+    counted = fold(
+        state, click, offset=offset, epoch=epoch, watermark_ms=trends.watermark_ms, policy=policy.history
+    )
+    trends.watermark_ms = max(trends.watermark_ms, click.ts_ms) if counted else trends.watermark_ms
+    count_click(state, trends, click, offset=offset, policy=policy)
+    return counted
+
+
+def count_click(
+    state: UserState, trends: PartitionTrends, click: Click, *, offset: int, policy: RecommendPolicy
+) -> None:
+    """Count an event that the state has folded in, as it stood when the event came."""
+    if not click.item_id:
+        return
+    deed = next((deed for deed in reversed(state.history) if deed.offset == offset), None)
+    if deed is not None:
+        weight = policy.confidence.weight(deed.action) * deed.value
+        if weight > 0:
+            earlier = (other for other in reversed(state.history) if other.offset < offset)
+            trends.observe(click.item_id, weight, click.ts_ms, offset, earlier)
+
+
+def rank_for(
+    state: UserState,
+    views: Views,
+    policy: RecommendPolicy,
+    *,
+    n: int,
+    allow: Filter | None = None,
+    exclude: Collection[str] = (),
+    context_item: str = "",
+) -> Ranked:
+    """The best n items for a user now, "now" being the event time of the user's newest event.
+
+    Parameters
+    ----------
+    allow : a further condition on items, such as a category
+    context_item : the item whose page the user looks at; never in the list itself
+    """
+    confidences = policy.confidence.confidences(state.history, state.watermark_ms)
+    candidates = gather(state.history, confidences, views, policy.candidates, context_item)
+    if context_item:
+        exclude = {context_item, *exclude}
+    return rank(candidates, views, policy.blend, n=n, seen=state.seen, allow=allow, exclude=exclude)
+
+
+def make_list(
+    user_id: str, state: UserState, ranked: Ranked, views: Views, *, partition: int | None, generated_at: str
+) -> RecommendationList:
+    """Dress a ranked list as the contract has it; `partition` None for a list that no event triggered."""
+    version = str(Version(state.epoch, max(state.offset, 0), state.revision))
+    trigger = None
+    if partition is not None and state.trigger_offset >= 0 and not state.revision:
+        trigger = Trigger(state.trigger_event, state.trigger_offset, partition)
+    return RecommendationList(
+        version=version,
+        user_id=user_id,
+        rec_id=blake2b(f"{user_id}\n{version}".encode(), digest_size=10).hexdigest(),
+        generated_at=generated_at,
+        strategy=ranked.strategy,
+        trigger=trigger,
+        model=ModelVersions(views.factors.version if views.factors else None, VERSION),
+        items=ranked.items,
+    )
