@@ -1,1 +1,1 @@
-"""Tests; the folders mirror the packages."""
+"""Tests mirror the packages; besides: contracts (one suite, every implementation), services (real Kafka and Redis)."""

@@ -1,0 +1,1 @@
+"""Real services for tests that need them: process, kafka, redis."""
