@@ -1,1 +1,1 @@
-"""The live index: `mutable` (exact, FAISS), `live` (what callers see)."""
+"""The live index: `postings` (value -> rows), `mutable` (exact segment), `live` (parts of many segments)."""

@@ -1,0 +1,118 @@
+"""Products that answer a query of words, picture or both; and products that are like a product."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from recsys.catalogue import Catalogue, SearchPlan
+from recsys.filters import Filter
+from recsys.index.live import EQUAL_WEIGHTS, Hits, Part
+from recsys.types import ItemId, Vector
+
+WORDS_WEIGHT = 0.5
+"""What holding all of the query's words adds to the cosine."""
+VARIANTS = 3
+"""Hits fetched for each one wanted, since variants of one product take only one place."""
+
+
+class SearchHit(msgspec.Struct, frozen=True):
+    """One product found; scores compare within one answer only."""
+
+    item_id: str
+    score: float
+
+
+@dataclass(frozen=True)
+class SearchQuery:
+    """What is searched: any of text, its vector and a picture's vector, cut by a filter."""
+
+    text: str = ""
+    """Matched by words; its meaning is in `text_vector`."""
+    text_vector: Vector | None = None
+    """float32, shape (dim,): the text as the shop's text encoder sees it."""
+    image_vector: Vector | None = None
+    """float32, shape (dim,): the picture as the shop's image encoder sees it."""
+    filter: Filter | None = None
+    n: int = 10
+    exclude: Collection[ItemId] = ()
+
+    @property
+    def parts(self) -> dict[Part, Vector]:
+        given: Mapping[Part, Vector | None] = {"text": self.text_vector, "image": self.image_vector}
+        return {part: vector for part, vector in given.items() if vector is not None}
+
+
+def search(catalogue: Catalogue, query: SearchQuery) -> list[SearchHit]:
+    """The n best visible products that pass the filter, best first; equal scores in order of item id.
+
+    The score is the cosine (see `LiveIndex`) plus `WORDS_WEIGHT` times the share of the query that the product's words
+    answer. Of products with the same `group_id`, only the best is in the answer. A query of nothing finds nothing.
+
+    Raises DimensionError for a vector of another encoder than the catalogue's.
+    """
+    plan = catalogue.plan(text=query.text, wanted=query.filter, exclude=query.exclude)
+    wanted = VARIANTS * query.n
+    while True:
+        hits = _fused(plan, query.parts, wanted)
+        best = _one_of_each_group(catalogue, hits)
+        if len(best) >= query.n or len(hits) < wanted:
+            return [SearchHit(item_id, score) for item_id, score in best[: query.n]]
+        wanted *= 4
+
+
+def _fused(plan: SearchPlan, parts: Mapping[Part, Vector], k: int) -> Hits:
+    """The k best by cosine and words together."""
+    words = np.zeros(len(plan.allowed), dtype=np.float32)
+    words[plan.word_rows] = plan.word_scores
+    near, _ = plan.index.search_rows(parts, k, plan.allowed)
+    by_words = plan.word_rows[np.lexsort((plan.word_rows, -plan.word_scores))[:k]]
+    rows = np.union1d(near, by_words)
+    scores = plan.index.scores(parts, rows) + np.float32(WORDS_WEIGHT) * words[rows]
+    hits = [(plan.index.ids[row], float(score)) for row, score in zip(rows, scores, strict=True)]
+    return sorted(hits, key=lambda hit: (-hit[1], hit[0]))[:k]
+
+
+def _one_of_each_group(catalogue: Catalogue, hits: Hits) -> Hits:
+    """Hits that are still visible, without all but the best variant of each product."""
+    seen: set[str] = set()
+    kept = []
+    for item_id, score in hits:
+        product = catalogue.get(item_id)
+        if product is None or not product.available or product.group_id in seen:
+            continue
+        if product.group_id:
+            seen.add(product.group_id)
+        kept.append((item_id, score))
+    return kept
+
+
+def similar(
+    catalogue: Catalogue,
+    item_id: ItemId,
+    n: int,
+    wanted: Filter | None = None,
+    weights: Mapping[Part, float] = EQUAL_WEIGHTS,
+) -> list[SearchHit]:
+    """The n visible products whose content is most like an item's, best first, its own variants left out.
+
+    Empty for an item without vectors; O(catalogue): see `NeighbourCache` for the click path.
+    """
+    parts = catalogue.parts(item_id)
+    own = catalogue.get(item_id)
+    group_id = "" if own is None else own.group_id
+    plan = catalogue.plan(wanted=wanted, exclude=(item_id,))
+    k = VARIANTS * n
+    while parts:
+        hits = plan.index.search(parts, k, plan.allowed, weights)
+        best = [hit for hit in _one_of_each_group(catalogue, hits) if not _is_variant(catalogue, hit[0], group_id)]
+        if len(best) >= n or len(hits) < k:
+            return [SearchHit(found, score) for found, score in best[:n]]
+        k *= 4
+    return []
+
+
+def _is_variant(catalogue: Catalogue, item_id: ItemId, group_id: str) -> bool:
+    product = catalogue.get(item_id)
+    return bool(group_id) and product is not None and product.group_id == group_id

@@ -1,0 +1,114 @@
+"""Search by exact words, in any script: what serves until vectors come, and where no encoder knows the language."""
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+import numpy as np
+
+from recsys.events import Product
+from recsys.index.postings import Postings
+from recsys.types import ItemRow, Rows, Vector
+
+K1 = 1.2
+"""How soon repeating a word stops counting (BM25's usual value)."""
+B = 0.5
+"""How much long texts are held back; 1 punishes good descriptions, 0 favours stuffed ones."""
+FIELD_WEIGHTS: Mapping[str, float] = {"title": 3.0, "brand": 2.0, "category": 2.0, "tags": 2.0, "rest": 1.0}
+"""A word in the title counts as three in the description."""
+MAX_QUERY_TOKENS = 64
+"""Of a query; the rest is left out, so that a pasted page cannot hold a search up."""
+
+_CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
+_RUNS = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}]+(?:['’][^\W_{_CJK}]+)*")
+_IS_CJK = re.compile(f"[{_CJK}]")
+
+
+def tokens(text: str) -> Iterator[str]:
+    """Words in casefold; Chinese, Japanese and Korean runs, which know no spaces, as characters and pairs of them.
+
+    >>> list(tokens("Rote STRASSE, 红苹果 XL-5"))
+    ['rote', 'strasse', '红', '苹', '果', '红苹', '苹果', 'xl', '5']
+    """
+    for run in _RUNS.findall(text.casefold()):
+        if not _IS_CJK.match(run):
+            yield run
+            continue
+        yield from run
+        yield from (run[at : at + 2] for at in range(len(run) - 1))
+
+
+def weighted_tokens(product: Product) -> dict[str, float]:
+    """How often each word stands in a product's texts, weighted by where."""
+    rest = (product.description, *(f"{name} {value}" for name, value in product.attributes.items()))
+    fields: dict[str, Iterable[str]] = {
+        "title": (product.title,),
+        "brand": (product.brand,),
+        "category": product.category,
+        "tags": product.tags,
+        "rest": rest,
+    }
+    counts: dict[str, float] = {}
+    for field, texts in fields.items():
+        for text in texts:
+            for token in tokens(text):
+                counts[token] = counts.get(token, 0.0) + FIELD_WEIGHTS[field]
+    return counts
+
+
+class WordIndex:
+    """An inverted index over products, kept right under putting and removing.
+
+    Not safe for threads by itself; the catalogue holds its lock around it.
+    """
+
+    def __init__(self) -> None:
+        self._postings: Postings[str] = Postings()
+        self._tokens: dict[ItemRow, tuple[str, ...]] = {}
+        self._lengths = np.zeros(0, dtype=np.float32)
+        self._total_length = 0.0
+
+    def put(self, row: ItemRow, product: Product) -> None:
+        """Index a product's texts, in place of what the row held before."""
+        self.remove(row)
+        counts = weighted_tokens(product)
+        for token, count in counts.items():
+            self._postings.add(token, row, count)
+        self._tokens[row] = tuple(counts)
+        self._set_length(row, sum(counts.values()))
+
+    def remove(self, row: ItemRow) -> None:
+        for token in self._tokens.pop(row, ()):
+            self._postings.remove(token, row)
+        self._set_length(row, 0.0)
+
+    def search(self, text: str) -> tuple[Rows, Vector]:
+        """Rows that hold any of the words, and how much of the query they answer, in (0, 1]; unordered.
+
+        Notes
+        -----
+        BM25 over weighted counts, divided by what a text saturated with every word of the query would have: unlike
+        BM25's own scale it compares between queries and can be added to a cosine.
+
+        References
+        ----------
+        .. [1] S. Robertson, H. Zaragoza, M. Taylor, "Simple BM25 Extension to Multiple Weighted Fields", CIKM 2004.
+        """
+        asked = list(dict.fromkeys(tokens(text)))[:MAX_QUERY_TOKENS]
+        mean_length = self._total_length / max(len(self._tokens), 1) or 1.0
+        scores = np.zeros(len(self._lengths), dtype=np.float32)
+        best = 0.0
+        for token in asked:
+            rows, counts = self._postings.rows(token), self._postings.weights(token)
+            rarity = math.log(1 + (len(self._tokens) - len(rows) + 0.5) / (len(rows) + 0.5))
+            best += rarity * (K1 + 1)
+            held_back = K1 * (1 - B + B * self._lengths[rows] / mean_length)
+            scores[rows] += rarity * (K1 + 1) * counts / (counts + held_back)
+        found = np.flatnonzero(scores)
+        return found, scores[found] / np.float32(best or 1.0)
+
+    def _set_length(self, row: ItemRow, length: float) -> None:
+        if row >= len(self._lengths):
+            self._lengths = np.concatenate([self._lengths, np.zeros(max(1024, row), dtype=np.float32)])
+        self._total_length += length - float(self._lengths[row])
+        self._lengths[row] = length
