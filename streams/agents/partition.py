@@ -1,0 +1,153 @@
+"""What the recommend agent owns of one partition of `clicks`, and how it gets it back after a crash or a rebalance."""
+
+import logging
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from recsys.errors import EventError, StateError
+from recsys.events import Click
+from recsys.history import UserState, decode_state
+from recsys.refresh import RecommendPolicy, count_click
+from recsys.trends import PartitionTrends, decode_trend
+from recsys.versions import Version
+from streams.log.base import Log, Record, TopicPartition
+
+POLL_S = 0.5
+COUNTED_TO_KEY = b""
+"""The record of `trends` that says up to which offset its partition's counts are complete."""
+logger = logging.getLogger(__name__)
+
+
+class ParseClick(Protocol):
+    """Reads a record of `clicks`; raises EventError."""
+
+    def __call__(self, record: Record) -> Click: ...
+
+
+@dataclass
+class ClickPartition:
+    """The users of one partition and the partition's counts; true up to the newest offset folded in."""
+
+    partition: int
+    epoch: int
+    trends: PartitionTrends
+    states: dict[str, UserState] = field(default_factory=dict)
+
+    def state_of(self, user_id: str) -> UserState:
+        state = self.states.get(user_id)
+        if state is None:
+            state = self.states[user_id] = UserState(history=[], events={}, seen={}, queries=[])
+        return state
+
+
+@dataclass(frozen=True)
+class PartitionTopics:
+    """Full names of the topics that share the partitions of `clicks`."""
+
+    clicks: str
+    user_state: str
+    trends: str
+
+
+async def recover(
+    log: Log, topics: PartitionTopics, partition: int, first_offset: int, policy: RecommendPolicy, parse: ParseClick
+) -> ClickPartition:
+    """Rebuild a partition's states and counts from their compacted topics.
+
+    The counts are published once a second and so lag behind the states: the events between the two are read once more
+    from `clicks`. An item whose counts already reach past such an event leaves it out, so nothing counts twice.
+
+    Parameters
+    ----------
+    first_offset : the first event that is to be processed; everything before it is in the states
+    """
+    states = await _read_states(log, topics.user_state, partition)
+    newest = max((Version(state.epoch, state.offset) for state in states.values()), default=Version(1, -1))
+    end = (await log.end_offsets(topics.clicks))[partition]
+    epoch = newest.epoch
+    if newest.offset >= end:
+        # States know events that the topic does not have: it was created anew, and starts its offsets again.
+        epoch += 1
+        logger.warning("%s [%d] was created anew: its lists go on in epoch %d.", topics.clicks, partition, epoch)
+    trends, counted_to = await _read_trends(log, topics.trends, partition, policy)
+    owned = ClickPartition(partition, epoch, trends, states)
+    trends.watermark_ms = max((state.watermark_ms for state in states.values()), default=0)
+    if epoch == newest.epoch:
+        await _count_rest(log, topics.clicks, owned, counted_to, first_offset, policy, parse)
+    else:
+        for trend in trends.items.values():
+            trend.offset = -1
+        trends.offset = -1
+    return owned
+
+
+async def _read_states(log: Log, topic: str, partition: int) -> dict[str, UserState]:
+    """Every user's newest state: a stale writer's late record never wins over a newer one."""
+    states: dict[str, UserState] = {}
+    for record in await read_to_end(log, topic, partition):
+        user_id = (record.key or b"").decode()
+        if record.value is None:
+            states.pop(user_id, None)
+            continue
+        state = decode_state(record.value)
+        known = states.get(user_id)
+        if known is None or (state.epoch, state.offset, state.revision) >= (known.epoch, known.offset, known.revision):
+            states[user_id] = state
+    return states
+
+
+async def _read_trends(
+    log: Log, topic: str, partition: int, policy: RecommendPolicy
+) -> tuple[PartitionTrends, int]:
+    trends = PartitionTrends(policy.trends)
+    counted_to = -1
+    for record in await read_to_end(log, topic, partition):
+        if record.value is None:
+            continue
+        if record.key == COUNTED_TO_KEY:
+            counted_to = int(record.value)
+        else:
+            trends.items[(record.key or b"").decode()] = decode_trend(record.value)
+    trends.offset = counted_to
+    return trends, counted_to
+
+
+async def _count_rest(
+    log: Log,
+    topic: str,
+    owned: ClickPartition,
+    counted_to: int,
+    first_offset: int,
+    policy: RecommendPolicy,
+    parse: ParseClick,
+) -> None:
+    for record in await read_to_end(log, topic, owned.partition, start=counted_to + 1, end=first_offset):
+        try:
+            click = parse(record)
+        except EventError:
+            continue
+        state = owned.states.get(click.user_id)
+        if state is not None:
+            count_click(state, owned.trends, click, offset=record.offset, policy=policy)
+        owned.trends.offset = max(owned.trends.offset, record.offset)
+
+
+async def read_to_end(log: Log, topic: str, partition: int, start: int = 0, end: int | None = None) -> list[Record]:
+    """All records of a partition from one offset to another, by default to its present end."""
+    tp = TopicPartition(topic, partition)
+    first = max(start, (await log.beginning_offsets(topic))[partition])
+    last = (await log.end_offsets(topic))[partition]
+    if end is not None:
+        last = min(last, end)
+    records: list[Record] = []
+    if first >= last:
+        return records
+    reader = log.reader({tp: first})
+    try:
+        while reader.position(tp) < last:
+            records += [record for record in await reader.poll(POLL_S) if record.offset < last]
+    finally:
+        await reader.close()
+    if records and records[0].offset < first:
+        raise StateError(f"{topic} [{partition}] was read from {records[0].offset}, asked for {first}.")
+    return records

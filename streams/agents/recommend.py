@@ -1,0 +1,215 @@
+"""Clicks in, fresh lists out: folds batches into the users' states and publishes what they changed.
+
+One batch goes through four steps, in this order, and only then are its events acknowledged:
+
+1. decode; what cannot be taken becomes a dead letter
+2. fold into the states and counts (`recsys.refresh`), each event at most once
+3. append, in the order of the log: states to the changelog, lists to `recommendations`, dead letters
+4. write the lists to Redis, only where they are newer; then wait for every acknowledgement
+
+A crash anywhere before the end repeats the batch: a state that has an event already leaves it out, while its list is
+published again, as it may be the list that was lost.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol
+
+from recsys.candidates import Views
+from recsys.errors import EventError
+from recsys.events import Click
+from recsys.history import MAKES_NO_LIST, UserState, encode_state
+from recsys.refresh import RecommendPolicy, fold_click, make_list, rank_for
+from recsys.trends import encode_trend
+from recsys.versions import Version
+from streams import topics
+from streams.agents.partition import COUNTED_TO_KEY, ClickPartition, PartitionTopics, recover
+from streams.dead_letters import dead_letter
+from streams.log.base import Headers, Log, NewRecord, Record
+from streams.retry import all_done, until_available
+from streams.settings import Settings
+from streams.stores.redis import ListWrite
+from streams.wire.click import parse_click
+from streams.wire.lists import encode_list
+from streams.wire.times import rfc3339
+
+
+class ListStore(Protocol):
+    """Where readers find lists: `streams.stores.redis.RedisStore`."""
+
+    async def put_lists(self, writes: Sequence[ListWrite]) -> int: ...
+
+
+@dataclass
+class Refreshes:
+    """What one batch changed, as data: what to append, in order, and what to write to Redis."""
+
+    records: list[NewRecord] = field(default_factory=list)
+    writes: list[ListWrite] = field(default_factory=list)
+    n_applied: int = 0
+    n_refused: int = 0
+
+
+@dataclass
+class _Touched:
+    """A user whom a batch has touched."""
+
+    owned: ClickPartition
+    state: UserState
+    changed: bool = False
+    wants_list: bool = False
+
+
+@dataclass
+class Counters:
+    """What the processor has done since it started, for metrics and the panel."""
+
+    applied: int = 0
+    refused: int = 0
+    lists: int = 0
+    batches: int = 0
+
+
+class ClickProcessor:
+    """Folds batches of `clicks` into the partitions that this process owns.
+
+    Whatever delivers the records (a Faust agent, or a plain loop) calls `process` with records in the order of their
+    partition, acknowledges them when it returns, and calls `forget` for partitions that were taken away.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        log: Log,
+        store: ListStore,
+        views: Callable[[], Views],
+        policy: RecommendPolicy,
+        now_ms: Callable[[], int],
+    ) -> None:
+        prefix = settings.topic_prefix
+        self.counters = Counters()
+        self.partitions: dict[int, ClickPartition] = {}
+        self._generation = 0
+        self._settings = settings
+        self._log, self._store, self._views, self._policy, self._now_ms = log, store, views, policy, now_ms
+        self._topics = PartitionTopics(prefix + topics.CLICKS, prefix + topics.USER_STATE, prefix + topics.TRENDS)
+        self._recommendations = prefix + topics.RECOMMENDATIONS
+
+    def forget(self) -> None:
+        """Drop all partitions: whichever come back are recovered from their topics."""
+        self.partitions.clear()
+        self._generation += 1
+
+    async def process(self, batch: Sequence[Record]) -> bool:
+        """Take a batch through all four steps.
+
+        Returns
+        -------
+        bool
+            False if the partitions were taken away meanwhile: nothing may be acknowledged then.
+        """
+        generation = self._generation
+        for record in batch:
+            if record.partition not in self.partitions:
+                owned = await until_available(partial(self._recover, record))
+                if generation != self._generation:
+                    return False
+                self.partitions[record.partition] = owned
+        refreshes = self.fold(batch)
+        await until_available(partial(self.emit, refreshes))
+        self.counters.batches += 1
+        self.counters.applied += refreshes.n_applied
+        self.counters.refused += refreshes.n_refused
+        self.counters.lists += sum(write.list_json is not None for write in refreshes.writes)
+        return generation == self._generation
+
+    async def _recover(self, record: Record) -> ClickPartition:
+        return await recover(self._log, self._topics, record.partition, record.offset, self._policy, parse_record)
+
+    def fold(self, batch: Sequence[Record]) -> Refreshes:
+        """Steps 1 and 2, and the records and writes of 3 and 4; touches nothing outside."""
+        refreshes = Refreshes()
+        touched: dict[str, _Touched] = {}
+        for record in batch:
+            owned = self.partitions[record.partition]
+            try:
+                click = parse_record(record)
+            except EventError as error:
+                letter = dead_letter(record, error.reason, error.text, self._settings)
+                refreshes.records.append(letter)
+                refreshes.n_refused += 1
+                owned.trends.offset = max(owned.trends.offset, record.offset)
+                continue
+            self._fold_one(click, record, owned, touched)
+            refreshes.n_applied += 1
+        self._refresh(touched, refreshes)
+        return refreshes
+
+    def _fold_one(
+        self, click: Click, record: Record, owned: ClickPartition, touched: dict[str, _Touched]
+    ) -> None:
+        state = owned.state_of(click.user_id)
+        is_redelivery = (owned.epoch, record.offset) <= (state.epoch, state.offset)
+        counted = fold_click(
+            state, owned.trends, click, offset=record.offset, epoch=owned.epoch, policy=self._policy
+        )
+        owned.trends.offset = max(owned.trends.offset, record.offset)
+        user = touched.get(click.user_id)
+        if user is None:
+            user = touched[click.user_id] = _Touched(owned, state)
+        if counted:
+            state.revision = 0
+        user.changed |= not is_redelivery
+        user.wants_list |= (counted or is_redelivery) and click.type not in MAKES_NO_LIST
+
+    def _refresh(self, touched: dict[str, _Touched], refreshes: Refreshes) -> None:
+        views = self._views()
+        generated_at = rfc3339(self._now_ms())
+        for user_id, user in touched.items():
+            state, partition = user.state, user.owned.partition
+            key = user_id.encode()
+            packed = encode_state(state)
+            version = str(Version(state.epoch, state.offset, state.revision))
+            if user.changed:
+                refreshes.records.append(NewRecord(self._topics.user_state, key, packed, partition))
+            list_json = None
+            if user.wants_list:
+                ranked = rank_for(state, views, self._policy, n=self._policy.top_k)
+                made = make_list(user_id, state, ranked, views, partition=partition, generated_at=generated_at)
+                list_json = encode_list(made)
+                refreshes.records.append(NewRecord(self._recommendations, key, list_json, partition, _LIST_HEADERS))
+            refreshes.writes.append(ListWrite(user_id, version, list_json, version.encode() + packed))
+
+    async def emit(self, refreshes: Refreshes) -> None:
+        """Steps 3 and 4: return when the log and Redis have everything."""
+        steps: list[Awaitable[object]] = []
+        if refreshes.records:
+            steps.append(self._log.append_many(refreshes.records))
+        if refreshes.writes:
+            steps.append(self._store.put_lists(refreshes.writes))
+        await all_done(*steps)
+
+    async def publish_trends(self) -> None:
+        """Publish the counts that changed, each partition's followed by the offset that they are complete up to."""
+        records: list[NewRecord] = []
+        for owned in self.partitions.values():
+            changes = [
+                NewRecord(self._topics.trends, item_id.encode(), encode_trend(trend), owned.partition)
+                for item_id, trend in owned.trends.take_changes()
+            ]
+            if changes:
+                offset = str(owned.trends.offset).encode()
+                records += [*changes, NewRecord(self._topics.trends, COUNTED_TO_KEY, offset, owned.partition)]
+        if records:
+            await until_available(partial(self._log.append_many, records))
+
+
+_LIST_HEADERS: Headers = (("content-type", b"application/json"),)
+
+
+def parse_record(record: Record) -> Click:
+    """Read a record of `clicks`; raises EventError."""
+    if record.value is None:
+        raise EventError("missing-value", "A click has no value; only compacted topics take null.")
+    return parse_click(record.value, key=record.key, headers=record.headers, record_ts_ms=record.timestamp_ms)

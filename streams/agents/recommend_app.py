@@ -1,0 +1,59 @@
+"""The Faust application that brings clicks to the processor; a few lines, for all that matters is in `recommend`."""
+
+from typing import Any
+
+import faust
+from mode.supervisors import CrashingSupervisor
+
+from streams import topics
+from streams.agents.batches import ack, drained
+from streams.agents.recommend import ClickProcessor
+from streams.apps import make_app
+from streams.log.base import Record
+from streams.settings import Settings
+
+BATCH = 256
+"""Events folded and published together; twice as many gain little and double the work a crash repeats."""
+
+
+def recommend_app(settings: Settings, processor: ClickProcessor) -> faust.App:
+    """An application with one agent on `clicks`.
+
+    Faust acks an event when its loop leaves it, also when the body raised, which would lose the click: so batches are
+    drained unacked and acked as the last statement, and an error stops the process (`CrashingSupervisor`).
+    """
+    app = make_app(settings, "recommend")
+    clicks = app.topic(
+        settings.topic_prefix + topics.CLICKS,
+        key_type=bytes,
+        key_serializer="raw",
+        value_type=bytes,
+        value_serializer="raw",
+    )
+
+    @app.on_partitions_revoked.connect  # type: ignore[untyped-decorator]
+    async def revoked(app: faust.App, revoked: Any, **_: Any) -> None:
+        processor.forget()
+
+    @app.agent(clicks, concurrency=1, supervisor_strategy=CrashingSupervisor)  # type: ignore[untyped-decorator]
+    async def recommend(stream: Any) -> None:
+        async for batch in drained(app, stream, limit=BATCH):
+            if await processor.process([to_record(event.message) for event in batch]):
+                ack(batch)
+
+    return app
+
+
+def to_record(message: Any) -> Record:
+    """A Faust message as a record of the log."""
+    headers = message.headers or ()
+    pairs = headers.items() if isinstance(headers, dict) else headers
+    return Record(
+        message.topic,
+        message.partition,
+        message.offset,
+        round(message.timestamp * 1000),
+        message.key,
+        message.value,
+        tuple((name, value) for name, value in pairs),
+    )

@@ -1,0 +1,33 @@
+"""What to do while the outside is down: hold on, back off, try the same again."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from tenacity import AsyncRetrying, before_sleep_log, retry_if_exception_type, wait_exponential
+
+from recsys.errors import UnavailableError
+
+T = TypeVar("T")
+LONGEST_WAIT_S = 5.0
+"""Between two tries: doubled, work goes on that much later after the broker or Redis is back (30 s are promised)."""
+logger = logging.getLogger(__name__)
+
+
+async def until_available(step: Callable[[], Awaitable[T]]) -> T:
+    """Do a step, again and again as long as it raises UnavailableError; the first repeat after 0.1 s, then up to 5 s."""
+    retrying = AsyncRetrying(
+        retry=retry_if_exception_type(UnavailableError),
+        wait=wait_exponential(multiplier=0.1, max=LONGEST_WAIT_S),
+        before_sleep=before_sleep_log(logger, logging.WARNING),
+    )
+    return await retrying(step)
+
+
+async def all_done(*steps: Awaitable[object]) -> None:
+    """Wait for all of several steps, also when one fails, then raise the first error."""
+    results = await asyncio.gather(*steps, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
