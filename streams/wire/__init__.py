@@ -1,1 +1,5 @@
-"""Messages: bytes <-> `recsys.events`, with limits, aliases, schemas."""
+"""Messages: bytes <-> `recsys.events`, with limits, aliases, schemas.
+
+Read in this order: `limits`, `times`, `reading` (a JSON object, field by field), `aliases` (GA4, Segment),
+`cloud_events`, `keys`, `click` (the hot path), `click_spellings`, `product`, `lists`, `activity`, `erasure`, `campaign`, `schemas`.
+"""
