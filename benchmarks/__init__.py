@@ -1,0 +1,1 @@
+"""Measurements, a script a claim; `run` finds and runs them."""
