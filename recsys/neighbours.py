@@ -1,0 +1,111 @@
+"""Content neighbours of items, kept ready: on the click path a look-up, never a scan."""
+
+import threading
+from array import array
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from recsys.catalogue import Catalogue
+from recsys.search import similar
+from recsys.types import ItemId
+
+SIZE = 30
+"""Neighbours kept of each item; some fall away as seen or hidden."""
+GROWTH = 0.1
+"""A list is made anew once the catalogue has grown or shrunk by this share since."""
+REACH = 4
+"""A new item is offered to the lists of its nearest `REACH · SIZE` items; the rest get it when made anew."""
+
+
+@dataclass(frozen=True)
+class _Neighbours:
+    """One item's list, 0.5 KB."""
+
+    item_ids: tuple[ItemId, ...]
+    scores: "array[float]"
+    catalogue_size: int
+
+
+class NeighbourCache:
+    """The nearest items by content of each item that was ever asked for.
+
+    `get` answers at once, or notes what it lacks; `refresh`, run in a thread while there is work, scans the catalogue
+    for what was noted (one exact scan an item). A product with new vectors is entered into the lists that it belongs
+    to, so it does not wait for them to be made anew.
+
+    Threads: `get` and the catalogue's changes belong to one thread, `refresh` and `compute` to one other.
+
+    Notes
+    -----
+    Lists may name items that were hidden since: whoever recommends drops invisible items anyway.
+    """
+
+    def __init__(self, catalogue: Catalogue, size: int = SIZE) -> None:
+        self._catalogue = catalogue
+        self._size = size
+        self._lists: dict[ItemId, _Neighbours] = {}
+        self._lock = threading.Lock()
+        self._wanted: dict[ItemId, None] = {}
+        catalogue.watch(self._changed)
+
+    def get(self, item_id: ItemId) -> tuple[tuple[ItemId, float], ...] | None:
+        """Neighbours with scores, best first; None until `refresh` has got to the item. Microseconds."""
+        held = self._lists.get(item_id)
+        if held is None or self._is_outgrown(held):
+            self._want(item_id)
+        return None if held is None else tuple(zip(held.item_ids, held.scores, strict=True))
+
+    @property
+    def pending(self) -> int:
+        """How many items `refresh` would compute."""
+        return len(self._wanted)
+
+    def refresh(self, budget: int = 32) -> int:
+        """Compute what was asked for and is missing or outgrown, `budget` items at most; returns how many."""
+        with self._lock:
+            taken = list(self._wanted)[:budget]
+            for item_id in taken:
+                del self._wanted[item_id]
+        return self.compute(taken)
+
+    def compute(self, item_ids: Iterable[ItemId]) -> int:
+        """Scan the catalogue for each item's neighbours; returns how many items were done."""
+        done = 0
+        for item_id in item_ids:
+            nearest = similar(self._catalogue, item_id, REACH * self._size)
+            found = [(hit.item_id, hit.score) for hit in nearest]
+            self._keep(item_id, found[: self._size], len(self._catalogue))
+            if self._catalogue.is_visible(item_id):
+                self._enter(item_id, found)
+            done += 1
+        return done
+
+    def __len__(self) -> int:
+        return len(self._lists)
+
+    def _changed(self, item_id: ItemId) -> None:
+        """New vectors or visibility: forget the item's list, and have it entered into others'."""
+        self._lists.pop(item_id, None)
+        if self._lists and self._catalogue.is_visible(item_id):
+            self._want(item_id)
+
+    def _enter(self, item_id: ItemId, nearest: list[tuple[ItemId, float]]) -> None:
+        """Put an item into the lists of the items near to it, where it is near enough (nearness is mutual)."""
+        for neighbour, score in nearest:
+            held = self._lists.get(neighbour)
+            if held is None:
+                continue
+            others = [pair for pair in zip(held.item_ids, held.scores, strict=True) if pair[0] != item_id]
+            best = sorted([*others, (item_id, score)], key=lambda pair: (-pair[1], pair[0]))[: self._size]
+            self._keep(neighbour, best, held.catalogue_size)
+
+    def _keep(self, item_id: ItemId, best: list[tuple[ItemId, float]], catalogue_size: int) -> None:
+        item_ids = tuple(found for found, _ in best)
+        self._lists[item_id] = _Neighbours(item_ids, array("f", (score for _, score in best)), catalogue_size)
+
+    def _is_outgrown(self, held: _Neighbours) -> bool:
+        return abs(len(self._catalogue) - held.catalogue_size) > GROWTH * held.catalogue_size
+
+    def _want(self, item_id: ItemId) -> None:
+        with self._lock:
+            self._wanted[item_id] = None
