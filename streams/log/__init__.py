@@ -1,1 +1,4 @@
-"""The log, twice: `base` (the protocol), `partitioner`, `kafka`, `embedded`; `faust_safe`, `faust_kafka`, `faust_embedded` (Faust's side)."""
+"""The log: `base` (the protocol), `partitioner`, `open` (which log the settings name), the two logs, Faust's side.
+
+`kafka`; `embedded` with its parts `embedded_*`; `faust_safe`, `faust_kafka`, `faust_embedded` (Faust transports).
+"""
