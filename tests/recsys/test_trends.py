@@ -1,0 +1,113 @@
+"""Counts are the same however often a crash repeats events, and whoever sums them."""
+
+import random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recsys.events import ACTION_CODE, Action
+from recsys.history import Interaction
+from recsys.trends import PartitionTrends, Trends, TrendsPolicy, decode_trend, encode_trend, summed
+from tests.builders import NOON_MS
+
+WEEK_MS = 7 * 86_400_000
+POLICY = TrendsPolicy()
+CLICK = ACTION_CODE[Action.CLICK]
+
+
+def observe_all(trends: PartitionTrends, items: list[str], start: int = 0) -> None:
+    history: list[Interaction] = []
+    for i, item_id in enumerate(items):
+        if i >= start:
+            trends.observe(item_id, 1.0, NOON_MS + i, i, reversed(history))
+        history.append(Interaction(item_id, CLICK, NOON_MS + i, 1.0, i))
+
+
+def test_what_follows_in_one_session_goes_together_most():
+    trends = PartitionTrends(POLICY)
+    observe_all(trends, ["lamp", "bulb", "shoe"])
+    reader = summed({0: trends}, POLICY)
+
+    assert [other for other, _ in reader.partners("lamp")] == ["bulb", "shoe"]
+
+
+def test_popularity_halves_in_its_half_life():
+    trends = PartitionTrends(POLICY)
+    trends.observe("old", 1.0, NOON_MS, 0, ())
+    trends.observe("new", 1.0, NOON_MS + WEEK_MS, 1, ())
+    reader = summed({0: trends}, POLICY)
+
+    assert reader.top() == (("new", 1.0), ("old", 0.5))
+    assert reader.popularity("old") == 0.5
+
+
+def test_a_late_event_adds_what_it_would_be_worth_now():
+    late, straight = PartitionTrends(POLICY), PartitionTrends(POLICY)
+    for trends, times in ((late, [NOON_MS + WEEK_MS, NOON_MS]), (straight, [NOON_MS, NOON_MS + WEEK_MS])):
+        for offset, ts_ms in enumerate(times):
+            trends.observe("lamp", 1.0, ts_ms, offset, ())
+
+    assert abs(late.items["lamp"].popularity - straight.items["lamp"].popularity) < 1e-12
+
+
+def test_readers_sum_the_partitions():
+    first, second = PartitionTrends(POLICY), PartitionTrends(POLICY)
+    observe_all(first, ["lamp", "bulb"])
+    observe_all(second, ["lamp", "shoe", "shoe"])
+    reader = summed({0: first, 1: second}, POLICY)
+
+    assert reader.counts == {"lamp": 2.0, "bulb": 1.0, "shoe": 2.0}
+    assert {other for other, _ in reader.partners("lamp")} == {"bulb", "shoe"}
+
+
+def test_an_item_keeps_only_its_strongest_partners():
+    policy = TrendsPolicy(row_limit=3, window=100)
+    trends = PartitionTrends(policy)
+    observe_all(trends, ["lamp", "bulb", "lamp", "bulb", *(f"x{i}" for i in range(20))])
+
+    assert len(trends.items["lamp"].pairs) <= 6
+    assert "bulb" in trends.items["lamp"].pairs
+
+
+@given(st.lists(st.sampled_from("abcde"), max_size=40), st.randoms(use_true_random=False))
+def test_a_crash_after_any_publication_leads_to_the_same_counts(items: list[str], rng: random.Random):
+    straight = PartitionTrends(POLICY)
+    observe_all(straight, items)
+
+    # Published at two moments, the second only in part: the marker stands at the first.
+    marker = rng.randint(0, len(items))
+    further = rng.randint(marker, len(items))
+    crashed = PartitionTrends(POLICY)
+    observe_all(crashed, items[:marker])
+    published = {item: encode_trend(trend) for item, trend in crashed.items.items()}
+    observe_all(crashed, items[:further], start=marker)
+    for item, trend in crashed.items.items():
+        if rng.random() < 0.5:
+            published[item] = encode_trend(trend)
+    recovered = PartitionTrends(POLICY)
+    recovered.items = {item: decode_trend(packed) for item, packed in published.items()}
+    observe_all(recovered, items, start=marker)
+
+    assert {i: encode_trend(t) for i, t in recovered.items.items()} == {
+        i: encode_trend(t) for i, t in straight.items.items()
+    }
+
+
+def test_the_order_of_records_does_not_change_what_a_reader_says():
+    parts = {}
+    for partition in range(3):
+        trends = PartitionTrends(POLICY)
+        observe_all(trends, random.Random(partition).choices("abcdefgh", k=50))
+        parts[partition] = trends
+    records = [(p, item, trend) for p, trends in parts.items() for item, trend in trends.items.items()]
+    answers = []
+    for seed in range(3):
+        reader = Trends(POLICY)
+        reader.put(0, "a", parts[0].items["a"])
+        random.Random(seed).shuffle(records)
+        for record in records:
+            reader.put(*record)
+        reader.refresh()
+        answers.append((reader.top(), [reader.partners(item) for item in "abcdefgh"]))
+
+    assert answers[0] == answers[1] == answers[2]
