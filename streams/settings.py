@@ -98,6 +98,8 @@ class Settings(BaseSettings):
     """Items in each list in Redis and on the topic."""
     history_size: int = Field(default=200, ge=1, le=2000)
     """Interactions kept for each user."""
+    dead_letter_payloads: bool = False
+    """Whether dead letters of a person's messages (clicks, activities, erasures) keep their bytes."""
 
     weight_impression: float = 0.0
     """Confidence that one interaction of this kind adds; below zero it is a dislike."""

@@ -33,7 +33,7 @@ _encoder = msgspec.json.Encoder()
 def parse_product(value: bytes, *, key: Key = UNKEYED, headers: Headers = (), record_ts_ms: int) -> Product:
     """The product of a message (not of a tombstone); `key` is the record's, left out where it is no record yet.
 
-    `record_ts_ms` is the broker's time stamp; `created_at` may lie up to a year ahead of it, for products are announced.
+    `record_ts_ms` is the broker's time stamp; `created_at` may lie up to a year ahead of it, for announcements.
 
     Raises
     ------
