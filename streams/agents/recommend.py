@@ -179,7 +179,7 @@ class ClickProcessor:
                 made = make_list(user_id, state, ranked, views, partition=partition, generated_at=generated_at)
                 list_json = encode_list(made)
                 refreshes.records.append(NewRecord(self._recommendations, key, list_json, partition, _LIST_HEADERS))
-            refreshes.writes.append(ListWrite(user_id, version, list_json, version.encode() + packed))
+            refreshes.writes.append(ListWrite(user_id, version, list_json, packed))
 
     async def emit(self, refreshes: Refreshes) -> None:
         """Steps 3 and 4: return when the log and Redis have everything."""

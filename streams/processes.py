@@ -1,0 +1,197 @@
+"""The long-running processes: a worker and a trainer; their parts opened in order, stopped in the other."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import faust
+
+from recsys.errors import ConfigError
+from streams.agents.embed_app import EmbedWorker, open_embed_worker
+from streams.agents.recommend import ClickProcessor
+from streams.agents.recommend_app import recommend_app
+from streams.log.base import Log
+from streams.log.open import open_log
+from streams.policy import recommend_policy
+from streams.retry import until_available
+from streams.settings import Settings
+from streams.shared_views import SharedViews
+from streams.stores.embedded import open_redis
+from streams.stores.redis import RedisStore
+from streams.topics_check import ensure_topics
+
+Role = Literal["embed", "recommend", "all"]
+ROLES: tuple[str, ...] = get_args(Role)
+STOP_WITHIN_S = 20.0
+"""A stop that takes longer ends the process: the log repeats what was not acknowledged."""
+PUBLISH_TRENDS_S = 1.0
+CRASHED = 70
+logger = logging.getLogger(__name__)
+
+
+def now_ms() -> int:
+    """The wall clock, epoch milliseconds; only shells ask it."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True)
+class Outside:
+    """The log and Redis, open."""
+
+    settings: Settings
+    log: Log
+    store: RedisStore
+
+
+@contextlib.asynccontextmanager
+async def outside(settings: Settings) -> AsyncIterator[Outside]:
+    """Open the log and Redis, waiting for them as long as it takes, and see that all topics are right."""
+    log = open_log(settings)
+    await until_available(log.start)
+    try:
+        await until_available(lambda: ensure_topics(log, settings))
+        async with open_redis(settings) as store:
+            await until_available(store.ping)
+            yield Outside(settings, log, store)
+    finally:
+        await log.stop()
+
+
+@contextlib.asynccontextmanager
+async def running(*coroutines: Any) -> AsyncIterator[None]:
+    """Keep background tasks running for as long as the block lasts; the first that fails ends the block."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(coroutine) for coroutine in coroutines]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+
+
+class Worker:
+    """One stream worker: the Faust agents of its roles, on views that it keeps itself.
+
+    `views` are shared with the gateway where both live in one process.
+    """
+
+    def __init__(self, parts: Outside, views: SharedViews, role: Role) -> None:
+        self.settings = parts.settings
+        self.views = views
+        self.processor: ClickProcessor | None = None
+        self.embed: EmbedWorker | None = None
+        self.apps: list[faust.App] = []
+        self._parts = parts
+        self._role = role
+        self._exit = contextlib.AsyncExitStack()
+
+    async def start(self) -> None:
+        """Start the agents, once the views are complete: lists made from half a catalogue would be poor ones."""
+        await self.views.wait_caught_up()
+        log, store = self._parts.log, self._parts.store
+        if self._role in ("recommend", "all"):
+            policy = recommend_policy(self.settings)
+            self.processor = ClickProcessor(self.settings, log, store, self.views.now, policy, now_ms)
+            self.apps.append(recommend_app(self.settings, self.processor))
+        if self._role in ("embed", "all"):
+            self.embed = await self._exit.enter_async_context(open_embed_worker(self.settings, log, store))
+            self.apps.append(self.embed.app)
+        for app in self.apps:
+            app.finalize()
+            await app.start()
+
+    async def run(self) -> None:
+        """Publish what is due every second; raises when an agent has crashed."""
+        while True:
+            await asyncio.sleep(PUBLISH_TRENDS_S)
+            if self.processor is not None:
+                await self.processor.publish_trends()
+            for app in self.apps:
+                if app.crashed:
+                    raise RuntimeError(f"{app.conf.id} has crashed: {app.crash_reason!r}")
+
+    async def stop(self) -> None:
+        for app in self.apps:
+            await app.stop()
+        await self._exit.aclose()
+
+    @property
+    def is_ready(self) -> bool:
+        return self.views.is_caught_up and bool(self.apps)
+
+
+def run_worker(settings: Settings, role: str) -> int:
+    """Run a worker until it is told to stop; returns its exit code."""
+    if role not in ROLES:
+        raise ConfigError(f"--role {role} is none of {', '.join(ROLES)}.")
+    return run_until_stopped(lambda stop: _work(settings, role, stop))  # type: ignore[arg-type]
+
+
+async def _work(settings: Settings, role: Role, stop: asyncio.Event) -> None:
+    from streams.status import status_server
+
+    async with outside(settings) as parts:
+        views = SharedViews(settings, parts.log, recommend_policy(settings))
+        worker = Worker(parts, views, role)
+        async with (
+            status_server(settings, lambda: worker.is_ready),
+            running(views.run()),
+        ):
+            await worker.start()
+            logger.info("Worker %s is ready.", role)
+            async with running(worker.run()):
+                await stop.wait()
+            await worker.stop()
+
+
+def run_trainer(settings: Settings) -> int:
+    """Run a trainer until it is told to stop; returns its exit code."""
+    return run_until_stopped(lambda stop: _train(settings, stop))
+
+
+async def _train(settings: Settings, stop: asyncio.Event) -> None:
+    from streams.leadership import Leadership
+    from streams.status import status_server
+    from streams.trainer import Trainer
+
+    async with outside(settings) as parts:
+        async with Leadership(settings, parts.log) as leadership:
+            trainer = Trainer(settings, parts.log, leadership=leadership)
+            async with status_server(settings, lambda: True):
+                await trainer.run(stop)
+
+
+def run_until_stopped(main: Callable[[asyncio.Event], Any]) -> int:
+    """Run an asynchronous main until SIGTERM or SIGINT; a stop that hangs ends the process after 20 s."""
+    return asyncio.run(_until_stopped(main))
+
+
+async def _until_stopped(main: Callable[[asyncio.Event], Any]) -> int:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+
+    def on_signal() -> None:
+        if not stop.is_set():
+            loop.call_later(STOP_WITHIN_S, os._exit, CRASHED)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    try:
+        await main(stop)
+    except* ConfigError as group:
+        raise first_of(group) from None
+    return 0
+
+
+def first_of(group: BaseExceptionGroup[Any]) -> BaseException:
+    """The first plain error in a group of errors."""
+    errors: Sequence[BaseException] = group.exceptions
+    first = errors[0]
+    return first_of(first) if isinstance(first, BaseExceptionGroup) else first

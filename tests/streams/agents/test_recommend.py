@@ -1,0 +1,227 @@
+"""Clicks through the processor on a real log and a real Redis: lists, changelog, dead letters, crashes."""
+
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from recsys.candidates import Views
+from recsys.evaluate import OpenShelf
+from recsys.events import Action
+from recsys.history import decode_state
+from recsys.trends import Trends
+from streams import topics
+from streams.agents.partition import COUNTED_TO_KEY, read_to_end
+from streams.agents.recommend import ClickProcessor
+from streams.log.base import NewRecord, Record
+from streams.log.open import open_log
+from streams.policy import recommend_policy
+from streams.settings import Settings
+from streams.stores.embedded import open_redis
+from streams.wire.click import encode_click
+from tests.builders import NOON_MS, a_click
+
+
+class Bench:
+    """A log, a Redis and as many processors as a test wants: each is a process that has just started."""
+
+    def __init__(self, settings, log, store):
+        self.settings, self.log, self.store = settings, log, store
+        self.policy = recommend_policy(settings)
+        self.shelf = OpenShelf()
+        for item_id in ("lamp", "chair", "shoe", "boot"):
+            self.shelf.add(item_id)
+        self.read = {p: 0 for p in range(settings.partitions)}
+
+    def processor(self) -> ClickProcessor:
+        trends = Trends(self.policy.trends)
+        views = Views(self.shelf, trends)
+        return ClickProcessor(self.settings, self.log, self.store, lambda: views, self.policy, lambda: NOON_MS)
+
+    async def produce(self, *clicks) -> list[Record]:
+        """Append clicks (or raw bytes) and return their records, as an agent would get them."""
+        records = []
+        for click in clicks:
+            value = click if isinstance(click, bytes) else encode_click(click)
+            key = b"ann" if isinstance(click, bytes) else click.user_id.encode()
+            position = await self.log.append(NewRecord(topics.CLICKS, key, value))
+            records.append(
+                Record(position.topic, position.partition, position.offset, NOON_MS + 10**6, key, value, ())
+            )
+        return records
+
+    async def topic(self, name: str) -> list[Record]:
+        return [
+            record for p in range(self.settings.partitions) for record in await read_to_end(self.log, name, p)
+        ]
+
+    async def newest(self, name: str) -> dict[bytes, bytes]:
+        return {record.key: record.value for record in await self.topic(name)}
+
+    async def list_of(self, user_id: str) -> dict:
+        found = await self.store.get_list(user_id)
+        return json.loads(found) if found else {}
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    settings = Settings(data_dir=tmp_path, partitions=2)
+    log = open_log(settings)
+    await log.start()
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(log.stop)
+        await log.create(topics.all_topics(settings))
+        store = await stack.enter_async_context(open_redis(settings))
+        yield Bench(settings, log, store)
+
+
+async def test_a_click_makes_a_list_in_redis_and_on_the_topic(bench: Bench):
+    click = a_click(item_id="lamp")
+    [record] = batch = await bench.produce(click)
+
+    assert await bench.processor().process(batch)
+
+    made = await bench.list_of("ann")
+    assert list(made)[0] == "version"
+    assert made["trigger"] == {"event_id": click.event_id, "offset": record.offset, "partition": record.partition}
+    assert {item["item_id"] for item in made["items"]} == {"lamp", "chair", "shoe", "boot"}
+    assert json.loads((await bench.newest(topics.RECOMMENDATIONS))[b"ann"]) == made
+
+
+async def test_gateways_get_the_state_that_the_changelog_holds(bench: Bench):
+    await bench.processor().process(await bench.produce(a_click(item_id="lamp"), a_click(item_id="shoe")))
+
+    version, packed = await bench.store.get_user("ann")
+    assert packed == (await bench.newest(topics.USER_STATE))[b"ann"]
+    assert [deed.item_id for deed in decode_state(packed).history] == ["lamp", "shoe"]
+    assert version == (await bench.list_of("ann"))["version"]
+
+
+async def test_a_user_is_written_once_a_batch(bench: Bench):
+    await bench.processor().process(await bench.produce(*(a_click() for _ in range(20))))
+
+    assert len(await bench.topic(topics.USER_STATE)) == 1
+    assert len(await bench.topic(topics.RECOMMENDATIONS)) == 1
+
+
+async def test_an_impression_updates_the_state_and_makes_no_list(bench: Bench):
+    await bench.processor().process(await bench.produce(a_click(type=Action.IMPRESSION, items=("lamp",))))
+
+    assert await bench.list_of("ann") == {}
+    assert len(await bench.topic(topics.USER_STATE)) == 1
+
+
+async def test_bad_input_becomes_a_dead_letter_and_the_next_click_is_taken(bench: Bench):
+    processor = bench.processor()
+    await processor.process(await bench.produce(b"{", b"\xff", b"[]", a_click(item_id="lamp")))
+
+    letters = [json.loads(record.value) for record in await bench.topic(topics.DEAD_LETTERS)]
+    assert len(letters) == 3
+    assert all(letter["topic"] == topics.CLICKS and letter["reason"] for letter in letters)
+    assert (processor.counters.applied, processor.counters.refused) == (1, 3)
+    assert (await bench.list_of("ann"))["items"]
+
+
+async def test_a_restart_goes_on_where_the_changelog_ends(bench: Bench):
+    await bench.processor().process(await bench.produce(a_click(item_id="lamp")))
+    await bench.processor().process(await bench.produce(a_click(item_id="shoe")))
+
+    _, packed = await bench.store.get_user("ann")
+    assert [deed.item_id for deed in decode_state(packed).history] == ["lamp", "shoe"]
+
+
+async def test_a_redelivery_changes_no_state_and_repeats_the_list(bench: Bench):
+    batch = await bench.produce(a_click(item_id="lamp"))
+    await bench.processor().process(batch)
+    before = await bench.newest(topics.USER_STATE)
+    await bench.store.forget_user("ann")
+
+    await bench.processor().process(batch)
+
+    assert await bench.newest(topics.USER_STATE) == before
+    assert len(await bench.topic(topics.USER_STATE)) == 1
+    assert (await bench.list_of("ann"))["items"], "the list may be what the crash lost"
+
+
+@pytest.mark.parametrize("publish_after", [0, 1, 2, 3])
+async def test_counts_after_a_crash_equal_those_of_a_clean_run(bench: Bench, publish_after: int):
+    clicks = [a_click(user, item) for user in ("ann", "bob") for item in ("lamp", "chair", "shoe", "lamp")]
+    records = await bench.produce(*clicks)
+    batches = [records[i : i + 2] for i in range(0, len(records), 2)]
+    clean = bench.processor()
+    for batch in batches:
+        await clean.process(batch)
+    expected = {p: owned.trends.items for p, owned in clean.partitions.items()}
+
+    crashed = bench.processor()
+    for owned in clean.partitions.values():
+        owned.trends.changed.clear()
+    for i, batch in enumerate(batches):
+        if i == publish_after:
+            await crashed.publish_trends()
+            crashed = bench.processor()
+        await crashed.process(batch)
+
+    assert {p: owned.trends.items for p, owned in crashed.partitions.items()} == expected
+
+
+async def test_published_counts_say_up_to_which_offset_they_are_complete(bench: Bench):
+    processor = bench.processor()
+    await processor.process(await bench.produce(a_click(item_id="lamp"), a_click(item_id="shoe")))
+    await processor.publish_trends()
+
+    published = await bench.newest(topics.TRENDS)
+    assert set(published) == {b"lamp", b"shoe", COUNTED_TO_KEY}
+    assert published[COUNTED_TO_KEY] == b"1"
+    await processor.publish_trends()
+    assert len(await bench.topic(topics.TRENDS)) == 3, "nothing changed, nothing is published"
+
+
+async def test_partitions_taken_away_during_a_recovery_are_not_written_nor_acknowledged(bench: Bench):
+    batch = await bench.produce(a_click())
+    bench.log = log = RevokesWhileRead(bench.log)
+    log.processor = processor = bench.processor()
+
+    assert not await processor.process(batch)
+    assert await bench.topic(topics.USER_STATE) == []
+
+
+async def test_a_topic_created_anew_starts_a_new_epoch(bench: Bench, tmp_path: Path):
+    await bench.processor().process(await bench.produce(a_click(), a_click(), a_click(item_id="shoe")))
+    old = (await bench.list_of("ann"))["version"]
+    first = Record(topics.CLICKS, bench.log.partition_for(b"ann", 2), 0, NOON_MS + 10**6, b"ann", b"", ())
+    bench.log = EmptyClicks(bench.log)
+
+    await bench.processor().process([first._replace(value=encode_click(a_click(item_id="boot")))])
+
+    made = await bench.list_of("ann")
+    assert made["version"] > old
+    assert made["version"].startswith("0002-")
+
+
+class Wrapped:
+    """A log that does one thing otherwise."""
+
+    def __init__(self, log):
+        self._log = log
+
+    def __getattr__(self, name):
+        return getattr(self._log, name)
+
+
+class RevokesWhileRead(Wrapped):
+    """A log during whose reading the partitions go to somebody else."""
+
+    async def end_offsets(self, topic):
+        self.processor.forget()
+        return await self._log.end_offsets(topic)
+
+
+class EmptyClicks(Wrapped):
+    """A log whose `clicks` were deleted and created anew."""
+
+    async def end_offsets(self, topic):
+        ends = await self._log.end_offsets(topic)
+        return {p: 1 for p in ends} if topic == topics.CLICKS else ends
