@@ -36,7 +36,9 @@ ACTION_NAMES: dict[str, Action] = {
 
 EVENT_ID = ("event_id", "eventId", "messageId", "message_id")
 USER_ID = ("user_id", "userId", "anonymousId", "anonymous_id", "client_id", "user_pseudo_id")
-SESSION_ID = ("session_id", "sessionId", "ga_session_id")
+SESSION_ID = ("session_id", "sessionId")
+GA_SESSION_ID = "ga_session_id"
+"""A number in GA4, unlike all other ids."""
 TIME = ("ts", "timestamp", "originalTimestamp")
 MICROSECONDS = ("timestamp_micros", "event_timestamp")
 EVENT_NAME = ("type", "event", "event_name", "name")

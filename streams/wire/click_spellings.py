@@ -201,10 +201,11 @@ def _position(inner: Fields, names: tuple[str, ...], foreign: Fields) -> int | N
 
 
 def _session_id(fields: Fields) -> str:
-    name, value = fields.find(aliases.SESSION_ID)
-    if name == "ga_session_id" and type(value) is int:  # a number in GA4
-        value = str(value)
-    return "" if value is None else check_id(name, typed(name, value, str))
+    own = fields.id(*aliases.SESSION_ID)
+    if own:
+        return own
+    name, value = fields.find((aliases.GA_SESSION_ID,))
+    return str(value) if type(value) is int else Fields({name: value}).id(name)
 
 
 def _time(top: Fields, attributes: Mapping[str, str], record_ts_ms: int) -> int:
@@ -212,8 +213,8 @@ def _time(top: Fields, attributes: Mapping[str, str], record_ts_ms: int) -> int:
     if value is None:
         name, value = top.find(aliases.MICROSECONDS)
         if value is not None:
-            value = int(check_number(name, value, 0, 1e18)) // 1000
-        elif "time" in attributes:
+            return check_not_ahead(name, int(check_number(name, value, 0, 1e18)) // 1000, record_ts_ms)
+        if "time" in attributes:
             name, value = "ce_time", attributes["time"]
     if value is None:
         return record_ts_ms

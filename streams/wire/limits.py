@@ -49,11 +49,12 @@ def check_bytes(value: bytes) -> None:
 
 
 def depth_of(value: bytes) -> int:
-    """How deep the brackets outside strings nest, at most; `MAX_DEPTH` stands for anything up to it."""
+    """How deep the brackets outside strings nest; `MAX_DEPTH` where that is no more."""
     brackets = _STRINGS.sub(b"", value).translate(_ONE_KIND, _NOT_BRACKETS).translate(_ONE_KIND)
+    shallower = brackets
     for _ in range(MAX_DEPTH):  # each round takes off the innermost level of all branches
-        brackets = brackets.replace(b"[]", b"")
-        if not brackets:
+        shallower = shallower.replace(b"[]", b"")
+        if not shallower:
             return MAX_DEPTH
     return max(accumulate(1 if byte == 91 else -1 for byte in brackets))
 

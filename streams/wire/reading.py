@@ -62,9 +62,13 @@ class Fields:
         return names[0], None
 
     def id(self, *names: str) -> str:
-        """An id, or empty when missing; `wrong-type`, `invalid-id`."""
-        name, value = self.find(names)
-        return "" if value is None else check_id(name, typed(name, value, str))
+        """An id, or empty when missing or empty (many shops send `""` for none); `wrong-type`, `invalid-id`."""
+        for layer in self._layers:
+            for name in names:
+                value = layer.get(name)
+                if value is not None and value != "":
+                    return check_id(name, typed(name, value, str))
+        return ""
 
     def text(self, *names: str, limit: int) -> str:
         """A text, or empty when missing; `wrong-type`, `too-long`, `invalid-text`."""

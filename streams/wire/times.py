@@ -16,7 +16,7 @@ _MS_FROM = 100_000_000_000
 _LAST_MS = 253_402_300_799_999
 """The end of the year 9999, the last that RFC 3339 can write."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
+_DAY_MS = 86_400_000
 
 
 def read_time(name: str, value: object) -> int:
@@ -31,7 +31,8 @@ def read_time(name: str, value: object) -> int:
     if isinstance(value, str):
         value = _from_rfc3339(name, value)
     if isinstance(value, datetime):
-        ms = (value - _EPOCH) // _MILLISECOND
+        since = value - _EPOCH
+        ms = since.days * _DAY_MS + since.seconds * 1000 + since.microseconds // 1000
     elif isinstance(value, bool) or not isinstance(value, int | float):
         raise EventError("wrong-type", f"{name} must be RFC 3339 text or a number of seconds or milliseconds.")
     elif not 0 <= value <= _LAST_MS:
@@ -63,7 +64,11 @@ def _from_rfc3339(name: str, text: str) -> datetime:
     return moment
 
 
+def moment_of(ms: int) -> datetime:
+    """The same moment as a datetime in UTC, exact to the millisecond."""
+    return _EPOCH + timedelta(0, 0, 0, ms)
+
+
 def rfc3339(ms: int) -> str:
     """UTC with milliseconds where they are not zero: `2026-11-23T12:00:01.250Z`."""
-    moment = (_EPOCH + ms * _MILLISECOND).replace(tzinfo=None)
-    return moment.isoformat(timespec="milliseconds" if ms % 1000 else "seconds") + "Z"
+    return moment_of(ms).replace(tzinfo=None).isoformat(timespec="milliseconds" if ms % 1000 else "seconds") + "Z"
