@@ -29,6 +29,8 @@ PERSON_KEYED = frozenset(
 )
 RESENT_HEADER = "freshet-resent"
 """On a re-sent record: the dead letter it came from, as `PARTITION:OFFSET`."""
+UNREADABLE = "unreadable-dead-letter"
+"""The reason given to what someone else wrote to the topic."""
 MAX_KEPT_BYTES = 700_000
 """Longer values are left out: in base64 they would pass the broker's 1 MiB."""
 MAX_KEPT_KEY_BYTES = 4_096
@@ -141,7 +143,7 @@ async def resend(log: Log, letters: Sequence[StoredLetter]) -> ResendReport:
     resent, gone = 0, []
     for start in range(0, len(letters), _CHUNK):
         chunk = letters[start : start + _CHUNK]
-        missing = [_place(stored) for stored in chunk if not _holds_all(stored.letter)]
+        missing = [_place(stored) for stored in chunk if _needs_original(stored.letter)]
         originals = await _originals(log, missing)
         records = []
         for stored in chunk:
@@ -162,6 +164,10 @@ def _place(stored: StoredLetter) -> tuple[str, int, int]:
 def _holds_all(letter: DeadLetter) -> bool:
     is_cut = letter.key is not None and len(letter.key) >= MAX_KEPT_KEY_BYTES
     return letter.value is not msgspec.UNSET and not is_cut
+
+
+def _needs_original(letter: DeadLetter) -> bool:
+    return letter.reason != UNREADABLE and not _holds_all(letter)
 
 
 def _again(stored: StoredLetter, original: Record | None) -> NewRecord | None:
@@ -185,7 +191,7 @@ def _decode(record: Record) -> DeadLetter:
             topic=record.topic,
             partition=record.partition,
             offset=record.offset,
-            reason="unreadable-dead-letter",
+            reason=UNREADABLE,
             text="This message of the dead-letters topic is not a dead letter of Freshet.",
             key=record.key,
         )
