@@ -170,7 +170,7 @@ class EmbeddedLog(ReadingSide):
         return await self.append_soon(record)
 
     async def append_many(self, records: Sequence[NewRecord]) -> list[Position]:
-        return await self._submit_records(records, lambda positions: positions)
+        return await self.submit(records, lambda positions: positions)
 
     def append_soon(self, record: NewRecord) -> "asyncio.Future[Position]":
         """Submit a record, in the order of calls; the future resolves once it is durable.
@@ -184,7 +184,7 @@ class EmbeddedLog(ReadingSide):
         StateError
             When the log failed before.
         """
-        return self._submit_records([record], lambda positions: positions[0])
+        return self.submit([record], lambda positions: positions[0])
 
     def commit_soon(self, group: str, offsets: Mapping[TopicPartition, int]) -> "asyncio.Future[None]":
         """Submit a consumer group's offsets; they become durable after all that was submitted before, or with it."""
@@ -201,9 +201,11 @@ class EmbeddedLog(ReadingSide):
         """Return when everything submitted so far is durable."""
         await self._file.writer.flush()
 
-    def _submit_records(
-        self, records: Sequence[NewRecord], answer: Callable[[list[Position]], T]
-    ) -> "asyncio.Future[T]":
+    def submit(self, records: Sequence[NewRecord], answer: Callable[[list[Position]], T]) -> "asyncio.Future[T]":
+        """Submit records in this order; once all are durable, the future resolves to the answer for their positions.
+
+        Raises as `append_soon`, and takes none of the records then.
+        """
         placed = [(record, self._place(record)) for record in records]  # refuses all before it takes any
         now_ms = self._clock_ms()
         rows: list[Row] = []
