@@ -1,6 +1,7 @@
 """The sample shop: enough products, true attributes, readable texts in both languages, small pictures."""
 
 import io
+import json
 import re
 from pathlib import Path
 
@@ -10,8 +11,9 @@ from PIL import Image
 
 from gateway.demo.colours import COLOURS
 from gateway.demo.drawings import SHELVES, Kind
-from gateway.demo.shop import SampleProduct, sample_shop, write_pictures
+from gateway.demo.shop import OPENED_MS, SampleProduct, sample_shop, write_pictures
 from gateway.demo.studio import SIDE, Look, cut_out
+from streams.wire.product import parse_product
 
 ALL_KINDS = [(kind, kind.colours or shelf.colours) for shelf in SHELVES for kind in shelf.kinds]
 HAN = re.compile(r"[\u4e00-\u9fff]")
@@ -82,6 +84,14 @@ def test_texts_say_what_the_attributes_say_in_both_languages(shop: list[SamplePr
         assert attributes["title_zh"] in message["description"]
         assert HAN.search(attributes["title_zh"])
         assert not HAN.search(message["title"])
+
+
+def test_every_message_is_a_product_of_the_contract(shop: list[SampleProduct]) -> None:
+    for product in shop:
+        parsed = parse_product(json.dumps(product.message).encode(), record_ts_ms=OPENED_MS)
+        assert parsed.images == (product.message["image"],)
+        assert parsed.created_at_ms is not None
+        assert parsed.created_at_ms <= OPENED_MS
 
 
 def test_a_few_products_are_sold_out_and_prices_are_a_shops(shop: list[SampleProduct]) -> None:
