@@ -1,0 +1,52 @@
+"""Request bodies: read up to a limit, described in OpenAPI by the schemas of the messages."""
+
+from typing import Any
+
+from fastapi import Request
+
+from gateway.problems import ProblemError
+from streams.wire.schemas import message_schema
+
+MAX_BODY_BYTES = 8 << 20
+
+
+async def read_body(request: Request) -> bytes:
+    """The whole body; a 413 problem as soon as it is over 8 MiB."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > MAX_BODY_BYTES:
+        raise _too_large()
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > MAX_BODY_BYTES:
+            raise _too_large()
+        parts.append(part)
+    return b"".join(parts)
+
+
+async def json_body(request: Request) -> bytes:
+    """A body that says it is JSON; 415 for another type."""
+    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
+        raise ProblemError(415, "unsupported-media-type", f"Send application/json, not {kind[:100]}.")
+    return await read_body(request)
+
+
+def json_request(name: str) -> dict[str, Any]:
+    """OpenAPI for a body of one message or a list of them."""
+    schema = message_schema(name)
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": {"anyOf": [schema, {"type": "array", "items": schema, "maxItems": 1000}]}
+                }
+            },
+        }
+    }
+
+
+def _too_large() -> ProblemError:
+    return ProblemError(413, "too-large", f"The body is over {MAX_BODY_BYTES} bytes.")

@@ -1,0 +1,62 @@
+"""Errors as RFC 9457 problem details, made in one place."""
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from recsys.errors import EncodingError, EventError, RecsysError, UnavailableError
+
+logger = logging.getLogger(__name__)
+RETRY_AFTER_S = "2"
+
+
+class ProblemError(Exception):
+    """An answer that is no success: `status`, a stable `code` and one sentence."""
+
+    def __init__(self, status: int, code: str, detail: str, **members: Any) -> None:
+        self.status, self.code, self.detail, self.members = status, code, detail, members
+        super().__init__(detail)
+
+
+def problem(status: int, code: str, detail: str, **members: Any) -> JSONResponse:
+    """A problem-details response (RFC 9457, section 3); `members` are extensions."""
+    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail, "code": code}
+    headers = {"Retry-After": RETRY_AFTER_S} if status in (429, 503) else None
+    return JSONResponse(body | members, status, headers, media_type="application/problem+json")
+
+
+def install(app: FastAPI) -> None:
+    """Turn every error into problem details."""
+
+    @app.exception_handler(ProblemError)
+    async def on_problem(request: Request, error: ProblemError) -> JSONResponse:
+        return problem(error.status, error.code, error.detail, **error.members)
+
+    @app.exception_handler(HTTPException)
+    async def on_http(request: Request, error: HTTPException) -> JSONResponse:
+        code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
+        return problem(error.status_code, code, str(error.detail))
+
+    @app.exception_handler(RequestValidationError)
+    async def on_invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        faults = [f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in error.errors()]
+        return problem(422, "invalid-request", "; ".join(faults)[:1000])
+
+    @app.exception_handler(RecsysError)
+    async def on_ours(request: Request, error: RecsysError) -> JSONResponse:
+        if isinstance(error, EventError | EncodingError):
+            return problem(413 if error.reason == "too-large" else 422, error.reason, error.text)
+        if isinstance(error, UnavailableError):
+            return problem(503, "unavailable", str(error))
+        logger.error("%s %s: %s", request.method, request.url.path, error)
+        return problem(500, "internal-error", "Something of ours is wrong; the log of the gateway says what.")
+
+    @app.exception_handler(Exception)
+    async def on_other(request: Request, error: Exception) -> JSONResponse:
+        logger.exception("%s %s", request.method, request.url.path, exc_info=error)
+        return problem(500, "internal-error", "Something of ours is wrong; the log of the gateway says what.")

@@ -1,0 +1,54 @@
+"""Products out: one, those like it, and what is popular."""
+
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Query, Request, Response
+
+from gateway.access import READ
+from gateway.problems import ProblemError
+from gateway.state import Gateway
+from recsys.events import Product
+from recsys.filters import Filter
+from recsys.history import UserState
+from recsys.search import similar
+from streams.wire.product import encode_product
+
+router = APIRouter(tags=["items"], dependencies=[READ])
+N = Annotated[int, Query(ge=1, le=100)]
+
+
+@router.get("/v1/items/{item_id:path}/similar")
+async def similar_items(request: Request, item_id: str, n: N = 10) -> dict[str, Any]:
+    """Products whose pictures and words are like this one's."""
+    gateway: Gateway = request.app.state.gateway
+    _known(gateway, item_id)
+    hits = await gateway.in_thread(similar, gateway.views.catalogue, item_id, n)
+    return {"items": [msgspec.to_builtins(hit) for hit in hits]}
+
+
+@router.get("/v1/items/{item_id:path}")
+async def item(request: Request, item_id: str) -> Response:
+    """One product; 404 for one that is unknown, deleted or hidden."""
+    gateway: Gateway = request.app.state.gateway
+    return Response(encode_product(_known(gateway, item_id)), media_type="application/json")
+
+
+@router.get("/v1/trending")
+async def trending(
+    request: Request,
+    n: N = 10,
+    category: Annotated[list[str], Query(max_length=50)] = [],  # noqa: B006
+) -> dict[str, Any]:
+    """What is popular now, the newest products where nothing is yet."""
+    gateway: Gateway = request.app.state.gateway
+    allow = Filter(category=tuple(category)) if category else None
+    made = gateway.make("", UserState(), n, allow)
+    return {"items": [msgspec.to_builtins(item) for item in made.items]}
+
+
+def _known(gateway: Gateway, item_id: str) -> Product:
+    product = gateway.views.catalogue.get(item_id)
+    if product is None or not product.available:
+        raise ProblemError(404, "unknown-item", "There is no such product, or it is hidden.")
+    return product

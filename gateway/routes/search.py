@@ -1,0 +1,135 @@
+"""Search by words, by a picture, or by both."""
+
+import base64
+import binascii
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Request
+from starlette.datastructures import UploadFile
+
+from gateway.access import READ
+from gateway.bodies import MAX_BODY_BYTES, json_body, read_body
+from gateway.problems import ProblemError
+from gateway.state import Gateway
+from recsys.errors import EventError
+from recsys.filters import parse_filter
+from recsys.search import SearchQuery, search
+from streams.pictures import PictureFetcher
+
+router = APIRouter(tags=["search"], dependencies=[READ])
+MOST_TEXT = 512
+MOST_PARTS = 10
+
+
+class SearchRequest(msgspec.Struct):
+    """What to search for; `image` is a `data:` URI or a URL."""
+
+    text: Annotated[str, msgspec.Meta(max_length=MOST_TEXT)] = ""
+    image: Annotated[str, msgspec.Meta(max_length=MAX_BODY_BYTES)] | None = None
+    n: Annotated[int, msgspec.Meta(ge=1, le=100)] = 10
+    user_id: str = ""
+    filter: dict[str, Any] | None = None
+
+
+_OPENAPI = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "text": {"type": "string", "maxLength": MOST_TEXT},
+                        "image": {"type": "string", "description": "a data: URI or an http(s) URL"},
+                        "n": {"type": "integer", "minimum": 1, "maximum": 100, "default": 10},
+                        "user_id": {"type": "string"},
+                        "filter": {"type": "object"},
+                    },
+                }
+            },
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "text": {"type": "string"},
+                        "image": {"type": "string", "format": "binary"},
+                        "n": {"type": "string"},
+                        "user_id": {"type": "string"},
+                        "filter": {"type": "string", "description": "the filter as JSON"},
+                    },
+                }
+            },
+        },
+    }
+}
+
+
+@router.post("/v1/search", openapi_extra=_OPENAPI)
+async def search_products(request: Request) -> dict[str, Any]:
+    """Products that answer the text, the picture, or both, cut by the filter; best first."""
+    gateway: Gateway = request.app.state.gateway
+    asked, picture = await _read(request)
+    if picture is None and asked.image:
+        picture = await _fetch(gateway, asked.image)
+    if picture is None and not asked.text.strip():
+        raise EventError("empty-query", "Give a text, an image, or both.")
+    query = SearchQuery(
+        text=asked.text,
+        text_vector=await gateway.encode_text(asked.text),
+        image_vector=await gateway.encode_picture(picture) if picture is not None else None,
+        filter=parse_filter(asked.filter),
+        n=asked.n,
+    )
+    hits = await gateway.in_thread(search, gateway.views.catalogue, query)
+    return {"items": [msgspec.to_builtins(hit) for hit in hits]}
+
+
+async def _read(request: Request) -> tuple[SearchRequest, bytes | None]:
+    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        return await _read_form(request)
+    try:
+        return msgspec.json.decode(await json_body(request), type=SearchRequest), None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise EventError("invalid-search", f"The search cannot be read: {error}.") from error
+
+
+async def _read_form(request: Request) -> tuple[SearchRequest, bytes | None]:
+    """Parts `text`, `n`, `user_id`, `filter` (JSON) and the file `image`."""
+    body = await read_body(request)
+    request._body = body  # already read, up to its limit; the form parser takes it from here
+    values: dict[str, Any] = {}
+    picture: bytes | None = None
+    async with request.form(max_files=1, max_fields=MOST_PARTS, max_part_size=MAX_BODY_BYTES) as form:
+        for name, part in form.items():
+            if isinstance(part, UploadFile):
+                picture = await part.read()
+            elif name == "filter":
+                values[name] = _json(part)
+            else:
+                values[name] = part
+    try:
+        return msgspec.convert(values, SearchRequest, strict=False), picture
+    except msgspec.ValidationError as error:
+        raise EventError("invalid-search", f"The search cannot be read: {error}.") from error
+
+
+def _json(text: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise EventError("invalid-filter", f"The part filter is no JSON: {error}.") from error
+
+
+async def _fetch(gateway: Gateway, image: str) -> bytes:
+    """The bytes of a `data:` URI or a URL; never of a path, which only the shop itself may name."""
+    if image.startswith("data:"):
+        try:
+            return base64.b64decode(image.partition(",")[2], validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise ProblemError(422, "picture-malformed", "The image is no base64 data: URI.") from error
+    if not image.startswith(("http://", "https://")):
+        raise ProblemError(422, "picture-reference", "The image must be a data: URI or an http(s) URL.")
+    async with PictureFetcher(gateway.settings) as fetcher:
+        return await fetcher.fetch(image)

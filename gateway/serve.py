@@ -1,0 +1,69 @@
+"""A gateway as a process, or as a part of one."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+
+import uvicorn
+
+from gateway.app import make_app
+from gateway.state import Gateway
+from recsys.errors import ConfigError
+from streams.log.embedded import EmbeddedLog
+from streams.policy import recommend_policy
+from streams.processes import Outside, outside, run_until_stopped, running
+from streams.settings import Settings
+from streams.shared_views import SharedViews
+
+logger = logging.getLogger(__name__)
+
+
+def run_gateway(settings: Settings) -> int:
+    """Serve until told to stop; returns the exit code."""
+    return run_until_stopped(lambda stop: _serve(settings, stop))
+
+
+async def _serve(settings: Settings, stop: asyncio.Event) -> None:
+    with open_socket(settings) as listening:
+        async with outside(settings) as parts:
+            views = SharedViews(settings, parts.log, recommend_policy(settings))
+            gateway = Gateway(settings, parts.log, parts.store, views)
+            async with running(views.run(), *background(gateway)):
+                await serve(gateway, parts, listening, stop)
+
+
+def background(gateway: Gateway) -> tuple[object, ...]:
+    """What a gateway does beside answering."""
+    return gateway.changes.run(), gateway.load_encoders()
+
+
+def open_socket(settings: Settings) -> socket.socket:
+    """Listen where the settings say, before anything else is started; ConfigError when the port is taken."""
+    try:
+        return socket.create_server((settings.host, settings.port), backlog=512)
+    except OSError as error:
+        raise ConfigError(
+            f"Cannot listen on {settings.host}:{settings.port}: {error.strerror}. "
+            f"Stop what uses it, or set FRESHET_PORT to another (0 takes a free one)."
+        ) from error
+
+
+async def serve(gateway: Gateway, parts: Outside, listening: socket.socket, stop: asyncio.Event) -> None:
+    """Answer requests on a listening socket until `stop` is set."""
+    host, port = listening.getsockname()[:2]
+    if isinstance(parts.log, EmbeddedLog):
+        parts.log.announce(host, port)
+    config = uvicorn.Config(
+        make_app(gateway), log_level="warning", lifespan="off", timeout_graceful_shutdown=5, access_log=False
+    )
+    server = uvicorn.Server(config)
+    # The process has one owner of its signals, and it is not uvicorn.
+    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
+    serving = asyncio.create_task(server.serve([listening]))
+    logger.info("Listening on http://%s:%d", host, port)
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    stopping.cancel()
+    await serving

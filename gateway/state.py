@@ -1,0 +1,193 @@
+"""What a gateway holds, and the lists that it answers with: Redis first, its own views where Redis has no answer."""
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+from cachetools import TTLCache
+from fastapi import Response
+from PIL.Image import Image
+from PIL.Image import new as new_image
+
+from encoders.base import Encoder
+from encoders.choose import image_encoder, text_encoder
+from encoders.pictures import decode_picture
+from gateway.access import Keys
+from gateway.changes import ListChanges
+from gateway.metrics import Metrics
+from gateway.problems import ProblemError
+from recsys.errors import EncodingError, UnavailableError
+from recsys.events import RecommendationList
+from recsys.filters import Filter
+from recsys.history import UserState, decode_state
+from recsys.rank import Filter as Allow
+from recsys.refresh import RecommendPolicy, make_list, rank_for
+from recsys.types import Vector
+from streams.log.base import Log
+from streams.policy import recommend_policy
+from streams.processes import now_ms
+from streams.settings import Settings
+from streams.shared_views import SharedViews
+from streams.stores.redis import RedisStore
+from streams.wire.lists import decode_list
+from streams.wire.times import rfc3339
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+DAY_S = 86_400
+REMEMBERED_ANSWERS = 100_000
+"""Answers kept for repeated Idempotency-Keys; another gateway still counts a repeated event once, by its id."""
+QUERY_SIDE = 256
+"""Pixels of the shorter side that a query's picture is decoded to: what the bundled network resizes from."""
+
+
+@dataclass
+class QueryEncoders:
+    """The networks that turn a query into vectors; None while they load, or where the settings turn them off."""
+
+    text: Encoder[str] | None = None
+    image: Encoder[Image] | None = None
+
+
+class Gateway:
+    """Settings, log, Redis and views of one gateway."""
+
+    def __init__(self, settings: Settings, log: Log, store: RedisStore, views: SharedViews) -> None:
+        self.settings = settings
+        self.log = log
+        self.store = store
+        self.views = views
+        self.keys = Keys(settings)
+        self.metrics = Metrics()
+        self.policy: RecommendPolicy = recommend_policy(settings)
+        self.encoders = QueryEncoders()
+        self.changes = ListChanges(store)
+        self._answers: TTLCache[tuple[str, str], tuple[bytes, Response]] = TTLCache(REMEMBERED_ANSWERS, DAY_S)
+
+    @property
+    def is_ready(self) -> bool:
+        return self.views.is_caught_up
+
+    def topic(self, name: str) -> str:
+        return self.settings.topic_prefix + name
+
+    async def in_thread(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Do what takes milliseconds of computing off the loop."""
+        return await asyncio.to_thread(work, *arguments)
+
+    # --- repeated writes ---
+
+    def answered(self, topic: str, idempotency_key: str | None, body: bytes) -> Response | None:
+        """What this gateway answered to the same write before; a 422 problem if the key came with another body."""
+        if not idempotency_key:
+            return None
+        known = self._answers.get((topic, idempotency_key))
+        if known is None:
+            return None
+        digest, answer = known
+        if digest != _digest(body):
+            raise ProblemError(422, "idempotency-key-reused", "This Idempotency-Key came with another body before.")
+        return answer
+
+    def remember(self, topic: str, idempotency_key: str | None, body: bytes, answer: Response) -> None:
+        """Keep an answer for a day, in case the same write comes again."""
+        if idempotency_key:
+            self._answers[topic, idempotency_key] = (_digest(body), answer)
+
+    # --- lists ---
+
+    async def recommend(
+        self, user_id: str, n: int, allow: Filter | None, exclude: Collection[str], context_item: str
+    ) -> RecommendationList:
+        """A user's list: the one in Redis where it answers the question, else made here by the same core code."""
+        plain = allow is None and not exclude and not context_item and n <= self.policy.top_k
+        try:
+            if plain:
+                ready = await self._ready_list(user_id, n)
+                if ready is not None:
+                    return ready
+            stored = await self.store.get_user(user_id)
+            state = decode_state(stored[1]) if stored is not None else UserState()
+        except UnavailableError as error:
+            logger.warning("%s Answering with what is popular.", error)
+            state = UserState()
+        return self.make(user_id, state, n, allow, exclude, context_item)
+
+    async def _ready_list(self, user_id: str, n: int) -> RecommendationList | None:
+        """The list in Redis cut to n, without what was hidden since it was made; None if too little is left."""
+        found = await self.store.get_list(user_id)
+        if found is None:
+            return None
+        ready = decode_list(found)
+        is_visible = self.views.catalogue.is_visible
+        shown = tuple(item for item in ready.items if is_visible(item.item_id))[:n]
+        if len(shown) < min(n, len(ready.items)):
+            return None
+        return msgspec.structs.replace(ready, items=shown)
+
+    def make(
+        self,
+        user_id: str,
+        state: UserState,
+        n: int,
+        allow: Filter | None = None,
+        exclude: Collection[str] = (),
+        context_item: str = "",
+    ) -> RecommendationList:
+        """A list from a state and the views as they stand."""
+        views = self.views.now()
+        ranked = rank_for(
+            state, views, self.policy, n=n, allow=self._allows(allow), exclude=exclude, context_item=context_item
+        )
+        return make_list(user_id, state, ranked, views, partition=None, generated_at=rfc3339(now_ms()))
+
+    def _allows(self, wanted: Filter | None) -> Allow | None:
+        if wanted is None:
+            return None
+        get = self.views.catalogue.get
+
+        def allows(item_id: str) -> bool:
+            product = get(item_id)
+            return product is not None and wanted.matches(product)
+
+        return allows
+
+    # --- queries ---
+
+    async def load_encoders(self) -> None:
+        """Load the networks off the loop; until then a search goes by words alone."""
+        settings = self.settings
+        text = text_encoder(settings.text_encoder, settings.device)
+        if text is not None:
+            await asyncio.to_thread(text.encode, ["warm up"])
+            self.encoders.text = text
+        image = image_encoder(settings.image_encoder, settings.device)
+        if image is not None:
+            await asyncio.to_thread(image.encode, [new_image("RGB", (QUERY_SIDE, QUERY_SIDE))])
+            self.encoders.image = image
+
+    async def encode_text(self, text: str) -> Vector | None:
+        encoder = self.encoders.text
+        if encoder is None or not text.strip():
+            return None
+        vectors = await asyncio.to_thread(encoder.encode, [text])
+        return vectors[0] if vectors[0].any() else None
+
+    async def encode_picture(self, picture: bytes) -> Vector:
+        """The vector of a picture's bytes; EncodingError for what is none, UnavailableError while the network loads."""
+        from encoders.pictures import decode_picture
+
+        encoder = self.encoders.image
+        if encoder is None:
+            if self.settings.image_encoder == "none":
+                raise EncodingError("no-image-encoder", "This shop has no image encoder (FRESHET_IMAGE_ENCODER).")
+            raise UnavailableError("The image encoder is still loading; search by text, or try again in a moment.")
+        return await asyncio.to_thread(lambda: encoder.encode([decode_picture(picture, QUERY_SIDE)])[0])
+
+
+def _digest(body: bytes) -> bytes:
+    return hashlib.blake2b(body, digest_size=16).digest()
