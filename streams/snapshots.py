@@ -1,8 +1,8 @@
-"""Views on disk: written aside, checked by digest, put in use by one rename; a damaged snapshot is told from a good one.
+"""Views on disk: written aside, checked by digest, put in use by one rename; a damaged one is told from a good one.
 
-A snapshot is a folder with a file for each part and a `manifest` that names them. New parts are written under new names
-beside the old ones; renaming the new manifest over the old one puts them in use, so a crash at any moment leaves the old
-snapshot or the new one. The manifest's first line is the digest of the second, which is JSON.
+A snapshot is a folder with a file for each part and a `manifest` that names them. New parts are written under new
+names beside the old ones; renaming the new manifest over the old one puts them in use, so a crash at any moment leaves
+the old snapshot or the new one. The manifest's first line is the digest of the second, which is JSON.
 """
 
 import hashlib
