@@ -35,6 +35,10 @@ class ContentMap:
     def image_dim(self) -> int:
         return len(self.weights) - 1 - self.text_dim
 
+    def takes(self, text_vector: Vector, image_vector: Vector) -> bool:
+        """Whether the vectors have the lengths that the map was learned from, or are empty."""
+        return len(text_vector) in (0, self.text_dim) and len(image_vector) in (0, self.image_dim)
+
     def predict(self, text_vector: Vector, image_vector: Vector) -> Vector:
         """Factors of one product.
 

@@ -6,7 +6,7 @@ the order of their time, and which event ids were counted.
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -212,23 +212,38 @@ def confidence_matrix(
     item_ids : tuple of str
         The columns: items that somebody likes. What is only disliked would get factors of zero, which say less than a
         prediction from its content; it is left out.
+
+    Rows and columns are in the order of the ids, so the same interactions give the same matrix however the partitions
+    of the log were interleaved.
     """
     weights = np.array([policy.weight(code) for code in range(len(ACTIONS))])[arrays.codes]
     counts = weights != 0.0
-    users = np.repeat(np.arange(len(arrays.lengths)), arrays.lengths)
+    users = np.repeat(_places(arrays.user_ids), arrays.lengths)
     ages_ms = np.maximum(now_ms - arrays.times_ms, 0)
     decay = np.exp2(
         -_ranks(counts, arrays.lengths) / policy.half_life_rank - ages_ms / (policy.half_life_days * DAY_MS)
     )
     amounts = weights * arrays.values * decay
     shape = (len(arrays.user_ids), len(arrays.item_ids))
-    sums = csr_matrix((amounts[counts], (users[counts], arrays.items[counts])), shape=shape, dtype=np.float64)
+    sums = csr_matrix(
+        (amounts[counts], (users[counts], _places(arrays.item_ids)[arrays.items[counts]])),
+        shape=shape,
+        dtype=np.float64,
+    )
     sums.sum_duplicates()
     sums.data = sums.data + np.sign(sums.data)
     liked = np.unique(sums.indices[sums.data > 0])
     matrix = csr_matrix(sums[:, liked], dtype=np.float32)
     matrix.eliminate_zeros()
-    return matrix, tuple(arrays.item_ids[column] for column in liked.tolist())
+    in_order = sorted(arrays.item_ids)
+    return matrix, tuple(in_order[column] for column in liked.tolist())
+
+
+def _places(ids: Sequence[str]) -> NDArray[np.intp]:
+    """Where each id stands among all of them, sorted."""
+    places = np.empty(len(ids), dtype=np.intp)
+    places[sorted(range(len(ids)), key=ids.__getitem__)] = np.arange(len(ids))
+    return places
 
 
 def _ranks(counts: NDArray[np.bool_], lengths: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -78,9 +78,15 @@ class FactorModel:
         return None if row is None else "trained" if row < self._n_trained else "content"
 
     def predict(self, text_vector: Vector, image_vector: Vector) -> Vector | None:
-        """Factors for a product's vectors (empty where missing); None without a content map or any vector."""
+        """Factors for a product's vectors (empty where missing).
+
+        None without a content map or any vector, and for vectors of other encoders than the map was learned from: after
+        a change of encoder, new products wait for the next fit.
+        """
         content = self.trained.content
         if content is None or not (len(text_vector) or len(image_vector)):
+            return None
+        if not content.takes(text_vector, image_vector):
             return None
         return content.predict(text_vector, image_vector)
 

@@ -1,3 +1,5 @@
+import random
+
 import msgspec
 import numpy as np
 import pytest
@@ -36,8 +38,9 @@ def as_dict(interactions: Interactions, now_ms: int, policy: ConfidencePolicy = 
     arrays = interactions.arrays()
     matrix, item_ids = confidence_matrix(arrays, policy, now_ms)
     coo = matrix.tocoo()
+    user_ids = sorted(arrays.user_ids)
     return {
-        (arrays.user_ids[user], item_ids[item]): float(c)
+        (user_ids[user], item_ids[item]): float(c)
         for user, item, c in zip(coo.row.tolist(), coo.col.tolist(), coo.data.tolist(), strict=True)
     }
 
@@ -88,6 +91,21 @@ def test_a_restart_from_a_snapshot_gives_the_same_to_the_last_byte(before: list[
         restarted.apply(click)
 
     assert restarted.arrays().to_parts() == straight.arrays().to_parts()
+
+
+@settings(max_examples=80, deadline=None)
+@given(events=streams, rng=st.randoms())
+def test_how_users_are_interleaved_changes_nothing(events: list[Click], rng: random.Random) -> None:
+    of_user = {user_id: [click for click in events if click.user_id == user_id] for user_id in ("ann", "bob", "cyd")}
+    turns = [click.user_id for click in events]
+    rng.shuffle(turns)
+    other = [of_user[user_id].pop(0) for user_id in turns]
+
+    matrix, item_ids = confidence_matrix(folded(events).arrays(), POLICY, 20 * DAY)
+    same, same_ids = confidence_matrix(folded(other).arrays(), POLICY, 20 * DAY)
+
+    assert item_ids == same_ids
+    assert np.array_equal(matrix.toarray(), same.toarray())
 
 
 def test_the_newest_interactions_are_kept_also_when_an_older_one_comes_late() -> None:

@@ -138,6 +138,8 @@ def test_content_is_predicted_only_where_there_is_a_map_and_a_vector() -> None:
     assert predicted.tolist() == [2.0, 0.0]
     assert a_model(TWO_KINDS, content).predict(NOTHING, NOTHING) is None
     assert a_model(TWO_KINDS).predict(text, NOTHING) is None
+    of_another_encoder = np.ones(5, dtype=np.float32)
+    assert a_model(TWO_KINDS, content).predict(of_another_encoder, NOTHING) is None
 
 
 def test_ids_and_factors_of_different_length_are_refused() -> None:
