@@ -88,6 +88,8 @@ class Settings(BaseSettings):
     """A file with the authority that signed the brokers' certificates."""
     status_port: int | None = Field(default=None, ge=0, le=65535)
     """`/healthz`, `/readyz` and `/metrics` of a worker or trainer."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """What is worth a line in the log."""
     train_min_events: int = Field(default=1000, ge=1)
     """The first fit happens by itself at this many events."""
     train_interval_s: float = Field(default=600.0, gt=0)
