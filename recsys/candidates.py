@@ -1,31 +1,24 @@
 """Where the items of a list come from: factors, co-occurrence, content, popularity; unordered, each with its evidence."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import sqrt
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recsys.history import Interaction
+from recsys.item_table import ItemTable
 from recsys.trends import Trends
-from recsys.types import Vector
+from recsys.types import Rows, Vector
 
-
-class Shelf(Protocol):
-    """What ranking asks of the catalogue."""
-
-    def is_visible(self, item_id: str) -> bool:
-        """Known, available and not deleted."""
-        ...
-
-    def group_of(self, item_id: str) -> str:
-        """The variants' common group, or an empty string."""
-        ...
-
-    def newest(self, limit: int) -> Sequence[str]:
-        """Visible items, newest first."""
-        ...
+Amounts = NDArray[np.float64]
+"""float64, shape (n,): evidence, one for each row"""
+NO_ROWS = np.empty(0, dtype=np.intp)
+NO_AMOUNTS = np.empty(0)
+FACTORS, TOGETHER, CONTENT, POPULARITY = range(4)
+"""The sources, by their place in `Candidates.evidence`."""
 
 
 class Factors(Protocol):
@@ -38,10 +31,6 @@ class Factors(Protocol):
 
     def top(self, vector: Vector, k: int) -> tuple[Sequence[str], Vector]: ...
 
-    def scores(self, vector: Vector, item_ids: Sequence[str]) -> Vector:
-        """x·y for each item, 0 for an item without factors."""
-        ...
-
 
 class Neighbours(Protocol):
     """Content neighbours, from a cache: never a scan on the click path."""
@@ -53,7 +42,7 @@ class Neighbours(Protocol):
 class Views:
     """Everything shared that a list is made from."""
 
-    shelf: Shelf
+    items: ItemTable
     trends: Trends
     factors: Factors | None = None
     neighbours: Neighbours | None = None
@@ -73,16 +62,26 @@ class CandidatePolicy:
     content_neighbours: int = 20
 
 
-@dataclass
+@dataclass(frozen=True)
 class Candidates:
-    """Evidence for each candidate, by source; `because` names the item of the history behind it."""
+    """Candidate rows with their evidence.
 
-    factors: dict[str, float] = field(default_factory=dict)
-    together: dict[str, float] = field(default_factory=dict)
-    content: dict[str, float] = field(default_factory=dict)
-    popularity: dict[str, float] = field(default_factory=dict)
-    because: dict[str, tuple[float, str]] = field(default_factory=dict)
-    is_personal: bool = False
+    Attributes
+    ----------
+    rows : ndarray of intp, shape (n,)
+        Distinct rows of the `ItemTable`, rising.
+    evidence : ndarray of float64, shape (4, n)
+        What each source says for each row, 0 where it says nothing.
+    because : ndarray of intp, shape (n,)
+        Row of the user's item that speaks most for each candidate by co-occurrence or content; -1 where none does.
+    is_personal : bool
+        Whether the user's own vector took part.
+    """
+
+    rows: Rows
+    evidence: NDArray[np.float64]
+    because: Rows
+    is_personal: bool
 
 
 def recent_items(history: Sequence[Interaction], liked: Mapping[str, float], limit: int) -> list[str]:
@@ -111,52 +110,82 @@ def gather(
     confidences : item id -> c_ui, from `ConfidencePolicy.confidences`
     context_item : an item whose page the user looks at now; counts as the newest of the history
     """
-    found = Candidates()
     recent = recent_items(history, confidences, policy.recent_items)
     if context_item:
         recent = [context_item, *(item for item in recent if item != context_item)]
-    if views.factors is not None and confidences:
-        _from_factors(found, views.factors, confidences, policy)
-    _from_partners(found, views.trends, recent, policy)
-    if views.neighbours is not None:
-        _from_content(found, views.neighbours, recent[: policy.content_items], policy)
-    for item_id, popularity in views.trends.top(policy.from_trends):
-        found.popularity[item_id] = popularity
-    return found
+    sources = (
+        _from_factors(views, confidences, policy),
+        _from_partners(views, recent, policy),
+        _from_content(views, recent[: policy.content_items], policy),
+        views.trends.top(policy.from_trends),
+    )
+    rows = np.unique(np.concatenate([source[0] for source in sources]))
+    evidence = np.zeros((len(sources), len(rows)))
+    because = np.full(len(rows), -1, dtype=np.intp)
+    for place, source in enumerate(sources):
+        at = np.searchsorted(rows, source[0])
+        evidence[place, at] = source[1]
+        if place in (TOGETHER, CONTENT):
+            at = at[because[at] < 0]
+            because[at] = source[2][np.searchsorted(source[0], rows[at])] if len(at) else at
+    return Candidates(rows, evidence, because, len(sources[FACTORS][0]) > 0)
 
 
-def _from_factors(
-    found: Candidates, factors: Factors, confidences: Mapping[str, float], policy: CandidatePolicy
-) -> None:
-    vector = factors.fold_in(list(confidences.items()))
-    if not np.any(vector):
-        return
-    found.is_personal = True
-    item_ids, scores = factors.top(vector, policy.from_factors)
-    found.factors = dict(zip(item_ids, scores.tolist(), strict=True))
+def _from_factors(views: Views, confidences: Mapping[str, float], policy: CandidatePolicy) -> tuple[Rows, Amounts]:
+    if views.factors is None or not confidences:
+        return NO_ROWS, NO_AMOUNTS
+    vector = views.factors.fold_in(list(confidences.items()))
+    if not vector.any():
+        return NO_ROWS, NO_AMOUNTS
+    item_ids, scores = views.factors.top(vector, policy.from_factors)
+    return views.items.rows(item_ids), np.asarray(scores, dtype=np.float64)
 
 
-def _from_partners(found: Candidates, trends: Trends, recent: Sequence[str], policy: CandidatePolicy) -> None:
-    counts, together, because = trends.counts, found.together, found.because
+def _from_partners(views: Views, recent: Sequence[str], policy: CandidatePolicy) -> tuple[Rows, Amounts, Rows]:
+    """Cosine of item-based collaborative filtering, summed over the newest items with fading weight."""
+    trends = views.trends
+    rows, amounts, sources = [], [], []
     weight, decay = 1.0, 2.0 ** (-1.0 / policy.recency_half_life)
     for item_id in recent:
-        scale = weight / sqrt(counts.get(item_id) or 1.0)
+        partner_rows, pair_amounts = trends.partners(item_id)
+        if len(partner_rows):
+            row = views.items.row(item_id)
+            rows.append(partner_rows)
+            amounts.append(pair_amounts * (weight / sqrt(trends.count(row) or 1.0)))
+            sources.append(np.full(len(partner_rows), row, dtype=np.intp))
         weight *= decay
-        for other_id, amount in trends.partners(item_id):
-            evidence = scale * amount / sqrt(counts.get(other_id) or 1.0)
-            together[other_id] = together.get(other_id, 0.0) + evidence
-            if evidence > because.get(other_id, (0.0, ""))[0]:
-                because[other_id] = (evidence, item_id)
+    if not rows:
+        return NO_ROWS, NO_AMOUNTS, NO_ROWS
+    all_rows = np.concatenate(rows)
+    all_amounts = np.concatenate(amounts) / trends.root_counts(all_rows)
+    return _summed(all_rows, all_amounts, np.concatenate(sources))
 
 
-def _from_content(found: Candidates, neighbours: Neighbours, recent: Sequence[str], policy: CandidatePolicy) -> None:
+def _from_content(views: Views, recent: Sequence[str], policy: CandidatePolicy) -> tuple[Rows, Amounts, Rows]:
+    """The best fading cosine to any of the newest items."""
+    if views.neighbours is None:
+        return NO_ROWS, NO_AMOUNTS, NO_ROWS
+    best: dict[str, tuple[float, str]] = {}
     weight, decay = 1.0, 2.0 ** (-1.0 / policy.recency_half_life)
-    content, because = found.content, found.because
     for item_id in recent:
-        for other_id, similarity in (neighbours.get(item_id) or ())[: policy.content_neighbours]:
-            evidence = weight * similarity
-            if evidence > content.get(other_id, 0.0):
-                content[other_id] = evidence
-                if other_id not in found.together:
-                    because[other_id] = (evidence, item_id)
+        for other_id, similarity in (views.neighbours.get(item_id) or ())[: policy.content_neighbours]:
+            amount = weight * similarity
+            if other_id not in best or amount > best[other_id][0]:
+                best[other_id] = (amount, item_id)
         weight *= decay
+    if not best:
+        return NO_ROWS, NO_AMOUNTS, NO_ROWS
+    row = views.items.row
+    rows = views.items.rows(best)
+    order = np.argsort(rows)
+    amounts = np.array([amount for amount, _ in best.values()])
+    sources = np.array([row(source) for _, source in best.values()], dtype=np.intp)
+    return rows[order], amounts[order], sources[order]
+
+
+def _summed(rows: Rows, amounts: Amounts, sources: Rows) -> tuple[Rows, Amounts, Rows]:
+    """Sum what belongs to one row, and keep the source of its largest part; rows come out distinct and rising."""
+    order = np.lexsort((-amounts, rows))
+    rows, amounts, sources = rows[order], amounts[order], sources[order]
+    first = np.flatnonzero(np.concatenate(([True], rows[1:] != rows[:-1])))
+    return rows[first], np.add.reduceat(amounts, first), sources[first]

@@ -7,9 +7,10 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.candidates import Factors, Neighbours, Shelf, Views
+from recsys.candidates import Factors, Neighbours, Views
 from recsys.events import Click
-from recsys.history import UserState, short_hash
+from recsys.history import UserState
+from recsys.item_table import ItemTable
 from recsys.metrics import hit, ndcg
 from recsys.rank import Ranked
 from recsys.refresh import RecommendPolicy, fold_click, rank_for
@@ -19,31 +20,12 @@ Fit = Callable[[], Factors | None]
 """Fits factors to all that was learned so far."""
 
 
-class OpenShelf:
-    """A catalogue that knows nothing but which items there are: each is visible from its first mention on."""
-
-    def __init__(self) -> None:
-        self._items: dict[str, None] = {}
-
-    def add(self, item_id: str) -> None:
-        self._items[item_id] = None
-
-    def is_visible(self, item_id: str) -> bool:
-        return item_id in self._items
-
-    def group_of(self, item_id: str) -> str:
-        return ""
-
-    def newest(self, limit: int) -> Sequence[str]:
-        return list(self._items)[: -limit - 1 : -1]
-
-
 @dataclass
 class Learner:
     """The recommender without a log round it: learns clicks in order, answers lists at any time."""
 
     policy: RecommendPolicy
-    shelf: Shelf
+    items: ItemTable
     factors: Factors | None = None
     neighbours: Neighbours | None = None
     refresh_every: int = 50
@@ -53,11 +35,11 @@ class Learner:
 
     def __post_init__(self) -> None:
         self.counts = PartitionTrends(self.policy.trends)
-        self.trends = Trends(self.policy.trends)
+        self.trends = Trends(self.items, self.policy.trends)
 
     @property
     def views(self) -> Views:
-        return Views(self.shelf, self.trends, self.factors, self.neighbours)
+        return Views(self.items, self.trends, self.factors, self.neighbours)
 
     def learn(self, click: Click) -> None:
         state = self.states.get(click.user_id)
@@ -78,9 +60,9 @@ class Learner:
         state = self.states.get(user_id)
         seen = state.seen if state else {}
         popular: list[str] = []
-        for item_id, _ in self.trends.top():
-            if self.shelf.is_visible(item_id) and short_hash(item_id) not in seen:
-                popular.append(item_id)
+        for row in self.trends.top()[0].tolist():
+            if self.items.visible[row] and int(self.items.hashes[row]) not in seen:
+                popular.append(self.items.ids[row])
                 if len(popular) == n:
                     break
         return popular
@@ -135,6 +117,7 @@ def evaluate(
     fit: Fit | None = None,
     fit_at: Callable[[int], bool] = lambda _: False,
     novel_only: bool = True,
+    open_catalogue: bool = True,
     on_list: Callable[[Click, Ranked], None] | None = None,
 ) -> Evaluation:
     """Predict each group of events, then learn it.
@@ -144,6 +127,7 @@ def evaluate(
     groups : events that are predicted from the same state: single events, or whole baskets
     measure_from : number of events that are only learned
     fit, fit_at : when to fit factors anew, by the number of events learned
+    open_catalogue : an item may be in lists from its first event on; else only what `learner.items` shows
     novel_only : leave out of the measure what the user already had (it may not be in a list anyway)
     """
     result = Evaluation()
@@ -162,8 +146,8 @@ def evaluate(
                 theirs = learner.popular(click.user_id, k)
                 result.outcomes.append(Outcome(click, _place(ours, click.item_id), _place(theirs, click.item_id)))
         for click in group:
-            if isinstance(learner.shelf, OpenShelf) and click.item_id:
-                learner.shelf.add(click.item_id)
+            if open_catalogue and click.item_id:
+                learner.items.show(click.item_id)
             learner.learn(click)
         while next_fit_checked < learner.n_events:
             next_fit_checked += 1

@@ -4,12 +4,17 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from recsys.candidates import Candidates, Views
+from recsys.candidates import CONTENT, TOGETHER, Candidates, Views
 from recsys.events import ListItem, Reason
-from recsys.history import short_hash
+from recsys.item_table import NO_GROUP, ItemTable
+from recsys.types import Rows
 
 VERSION = "blend-1"
+SCORE_DIGITS = 6
+FILL_FACTOR = 100
+"""Newest products looked through for each one wanted, where a filter lets too few candidates pass."""
 
 
 @dataclass(frozen=True)
@@ -58,91 +63,111 @@ def rank(
     Returns
     -------
     Ranked
-        Ties are broken by item id, so that the same evidence always gives the same list.
+        Equal scores are ordered by the hash of the item id, so that the same evidence gives the same list everywhere.
     """
-    item_ids = sorted({*candidates.factors, *candidates.together, *candidates.content, *candidates.popularity})
-    parts = _evidence(candidates, item_ids, policy)
-    scores = parts.sum(axis=0)
-    chosen: list[ListItem] = []
-    groups: set[str] = set()
-    shelf = views.shelf
-    for place in np.argsort(-scores, kind="stable").tolist():
-        item_id = item_ids[place]
-        if item_id in exclude or not shelf.is_visible(item_id) or (seen and short_hash(item_id) in seen):
-            continue
-        if allow is not None and not allow(item_id):
-            continue
-        group = shelf.group_of(item_id)
-        if group:
+    items = views.items
+    parts = _weighted(candidates, policy)
+    scores = np.round(parts.sum(axis=0), SCORE_DIGITS)
+    may_show = _may_show(candidates.rows, items, seen)
+    order = np.lexsort((items.hashes[candidates.rows], -scores))
+    chosen = _choose(candidates.rows, order[may_show[order]], items, n, allow, exclude)
+    strongest = parts[:, chosen].argmax(axis=0).tolist()
+    shown = [
+        ListItem(items.ids[row], score, False, _reason(source, because, items))
+        for row, score, source, because in zip(
+            candidates.rows[chosen].tolist(),
+            scores[chosen].tolist(),
+            strongest,
+            candidates.because[chosen].tolist(),
+            strict=True,
+        )
+    ]
+    if len(shown) < n:
+        shown += _newest(shown, items, n, seen, allow, exclude)
+    return Ranked(_strategy(candidates), tuple(shown))
+
+
+def _weighted(candidates: Candidates, policy: BlendPolicy) -> NDArray[np.float64]:
+    """float64, shape (4, n): each source scaled to its largest value, times its weight."""
+    evidence = candidates.evidence
+    weights = np.array([policy.factors, policy.together, policy.content, policy.popularity])
+    if not evidence.size:
+        return evidence
+    highest = evidence.max(axis=1)
+    scaled: NDArray[np.float64] = evidence * (weights / np.where(highest > 0, highest, np.inf))[:, None]
+    return scaled
+
+
+def _may_show(rows: Rows, items: ItemTable, seen: Mapping[int, int]) -> NDArray[np.bool_]:
+    allowed = items.visible[rows]
+    if seen:
+        known = np.fromiter(seen, dtype=np.uint64, count=len(seen))
+        allowed &= ~np.isin(items.hashes[rows], known)
+    return allowed
+
+
+def _choose(
+    rows: Rows, order: Rows, items: ItemTable, n: int, allow: Filter | None, exclude: Collection[str]
+) -> list[int]:
+    """Places of the first n that pass, of each group only the first."""
+    chosen: list[int] = []
+    groups: set[int] = set()
+    ordered = rows[order]
+    for place, row, group in zip(order.tolist(), ordered.tolist(), items.groups[ordered].tolist(), strict=True):
+        if group != NO_GROUP:
             if group in groups:
                 continue
             groups.add(group)
-        reason = _reason(candidates, item_id, parts[:, place])
-        chosen.append(ListItem(item_id, round(float(scores[place]), 6), False, reason))
+        if exclude or allow is not None:
+            item_id = items.ids[row]
+            if item_id in exclude or (allow is not None and not allow(item_id)):
+                groups.discard(group)
+                continue
+        chosen.append(place)
         if len(chosen) == n:
             break
-    if len(chosen) < n:
-        _fill(chosen, groups, views, n=n, seen=seen, allow=allow, exclude=exclude)
-    return Ranked(_strategy(candidates), tuple(chosen))
-
-
-def _evidence(candidates: Candidates, item_ids: list[str], policy: BlendPolicy) -> np.ndarray:
-    """float64, shape (4, n): weighted evidence of each source for each candidate."""
-    sources = (
-        (candidates.factors, policy.factors),
-        (candidates.together, policy.together),
-        (candidates.content, policy.content),
-        (candidates.popularity, policy.popularity),
-    )
-    parts = np.zeros((len(sources), len(item_ids)))
-    for part, (evidence, weight) in zip(parts, sources, strict=True):
-        if evidence and weight:
-            highest = max(evidence.values())
-            if highest > 0:
-                get = evidence.get
-                part[:] = [get(item_id, 0.0) for item_id in item_ids]
-                part *= weight / highest
-    return parts
+    return chosen
 
 
 _KINDS = ("for_you", "often_together", "similar", "trending")
+_PLAIN = tuple(Reason(kind) for kind in _KINDS)
 
 
-def _reason(candidates: Candidates, item_id: str, parts: np.ndarray) -> Reason:
-    strongest = int(np.argmax(parts))
-    because = candidates.because.get(item_id)
-    if strongest in (1, 2) and because is not None:
-        return Reason("because_you_viewed", because[1])
-    return Reason(_KINDS[strongest])
+def _reason(source: int, because: int, items: ItemTable) -> Reason:
+    if source in (TOGETHER, CONTENT) and because >= 0:
+        return Reason("because_you_viewed", items.ids[because])
+    return _PLAIN[source]
 
 
 def _strategy(candidates: Candidates) -> str:
     if candidates.is_personal:
         return "personal"
-    if candidates.together:
+    if candidates.evidence[TOGETHER].any():
         return "session"
-    return "similar" if candidates.content else "trending"
+    return "similar" if candidates.evidence[CONTENT].any() else "trending"
 
 
-def _fill(
-    chosen: list[ListItem],
-    groups: set[str],
-    views: Views,
-    *,
+def _newest(
+    shown: list[ListItem],
+    items: ItemTable,
     n: int,
     seen: Mapping[int, int],
     allow: Filter | None,
     exclude: Collection[str],
-) -> None:
+) -> list[ListItem]:
     """Complete a list with the newest products: a new shop has no clicks, and a narrow filter few candidates."""
-    have = {item.item_id for item in chosen}
-    for item_id in views.shelf.newest(4 * n if allow is None else 100 * n):
-        if len(chosen) >= n:
-            return
-        if item_id in have or item_id in exclude or short_hash(item_id) in seen or (allow and not allow(item_id)):
+    have = {item.item_id for item in shown} | set(exclude)
+    groups = set(items.groups[items.rows([item.item_id for item in shown])].tolist()) - {NO_GROUP}
+    rows = items.newest(FILL_FACTOR * n)
+    rows = rows[_may_show(rows, items, seen)]
+    added: list[ListItem] = []
+    for row, group in zip(rows.tolist(), items.groups[rows].tolist(), strict=True):
+        if len(shown) + len(added) >= n:
+            break
+        item_id = items.ids[row]
+        if item_id in have or group in groups or (allow is not None and not allow(item_id)):
             continue
-        group = views.shelf.group_of(item_id)
-        if group and group in groups:
-            continue
-        groups.add(group)
-        chosen.append(ListItem(item_id, 0.0, False, Reason("new")))
+        if group != NO_GROUP:
+            groups.add(group)
+        added.append(ListItem(item_id, 0.0, False, Reason("new")))
+    return added

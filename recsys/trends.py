@@ -5,16 +5,22 @@ counts of all partitions and sums them (`Trends`). Counts are never incremented 
 reader cannot double them.
 """
 
-import heapq
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from recsys.errors import StateError
 from recsys.history import Interaction
+from recsys.item_table import ItemTable
+from recsys.types import Rows
 
 DAY_MS = 86_400_000.0
+LANDMARK_MS = 1_500_000_000_000
+"""Where forward decay counts from. A power of two overflows 1,024 half-lives away: 19 years at 7 days, so events from
+1998 on are safe; older ones are as good as forgotten, and far later ones need a longer half-life."""
 
 
 @dataclass(frozen=True)
@@ -126,27 +132,24 @@ def _add_pair(item: ItemTrend, other_id: str, amount: float, limit: int) -> None
 
 
 class Trends:
-    """The sum of all partitions' counts, for ranking.
+    """The sum of all partitions' counts, for ranking, on the rows of an `ItemTable`.
 
     What it answers depends only on the records put so far and on the last `refresh`, not on their order.
     """
 
-    def __init__(self, policy: TrendsPolicy | None = None) -> None:
+    def __init__(self, items: ItemTable, policy: TrendsPolicy | None = None) -> None:
         self.policy = policy or TrendsPolicy()
         self.partitions: dict[int, dict[str, ItemTrend]] = {}
-        self.counts: dict[str, float] = {}
-        """How often each item was touched, all partitions together."""
-        self._partners: dict[str, tuple[tuple[str, float], ...]] = {}
-        self._mass: dict[str, float] = {}
-        self._top: tuple[tuple[str, float], ...] = ()
-        self._landmark_ms = 0
+        self._items = items
+        self._counts = np.zeros(1024)
+        self._masses = np.zeros(1024)
+        self._partners: dict[str, tuple[Rows, NDArray[np.float64]]] = {}
+        self._top: tuple[Rows, NDArray[np.float64]] = (np.empty(0, dtype=np.intp), np.empty(0))
 
     def put(self, partition: int, item_id: str, trend: ItemTrend) -> None:
         """Take one item's counts of one partition in the place of what that partition said before."""
         self.partitions.setdefault(partition, {})[item_id] = trend
         self._partners.pop(item_id, None)
-        if not self._landmark_ms:
-            self._landmark_ms = trend.at_ms
         half_life_ms = self.policy.half_life_days * DAY_MS
         count = mass = 0.0
         for _, items in sorted(self.partitions.items()):
@@ -154,17 +157,30 @@ class Trends:
             if part is not None:
                 count += part.count
                 # Forward decay (Cormode and others 2009): masses at one landmark compare at any later time.
-                mass += part.popularity * 2.0 ** ((part.at_ms - self._landmark_ms) / half_life_ms)
-        self.counts[item_id] = count
-        self._mass[item_id] = mass
+                mass += part.popularity * 2.0 ** ((part.at_ms - LANDMARK_MS) / half_life_ms)
+        row = self._items.row(item_id)
+        self._make_room(row)
+        self._counts[row] = count
+        self._masses[row] = mass
 
-    def partners(self, item_id: str) -> tuple[tuple[str, float], ...]:
-        """The items most often together with one, strongest first, with the weighted count of the pair.
+    def count(self, row: int) -> float:
+        """How often an item was touched, all partitions together."""
+        return float(self._counts[row]) if row < len(self._counts) else 0.0
+
+    def root_counts(self, rows: Rows) -> NDArray[np.float64]:
+        """Square roots of the items' counts, at least 1; float64, shape (n,)."""
+        if len(rows):
+            self._make_room(int(rows.max()))
+        roots: NDArray[np.float64] = np.sqrt(np.maximum(self._counts[rows], 1.0))
+        return roots
+
+    def partners(self, item_id: str) -> tuple[Rows, NDArray[np.float64]]:
+        """The items most often together with one, strongest first: rows, and the weighted counts of the pairs.
 
         Notes
         -----
-        amount / sqrt(counts[a] * counts[b]) is the cosine of item-based collaborative filtering (Sarwar and others
-        2001); the caller divides, as counts move on while this row stands.
+        amount / sqrt(count(a) · count(b)) is the cosine of item-based collaborative filtering (Sarwar and others 2001);
+        the caller divides, as counts move on while this row stands.
         """
         found = self._partners.get(item_id)
         if found is None:
@@ -174,26 +190,32 @@ class Trends:
                 if trend is not None:
                     for other_id, amount in trend.pairs.items():
                         pairs[other_id] = pairs.get(other_id, 0.0) + amount
-            strongest = sorted(pairs.items(), key=lambda pair: (-pair[1], pair[0]))
-            found = self._partners[item_id] = tuple(strongest[: self.policy.partners])
+            strongest = sorted(pairs.items(), key=lambda pair: (-pair[1], pair[0]))[: self.policy.partners]
+            amounts = np.array([amount for _, amount in strongest])
+            found = self._partners[item_id] = (self._items.rows([other for other, _ in strongest]), amounts)
         return found
 
     def refresh(self, limit: int = 300) -> None:
-        """Work out anew which items are the most popular; O(items), so at most once a second."""
-        strongest = heapq.nsmallest(limit, self._mass.items(), key=lambda pair: (-pair[1], pair[0]))
-        highest = strongest[0][1] if strongest and strongest[0][1] > 0 else 1.0
-        self._top = tuple((item_id, mass / highest) for item_id, mass in strongest if mass > 0)
+        """Work out anew which items are the most popular; 1 ms for 100,000 items, so at most once a second."""
+        n_items = min(len(self._items.ids), len(self._masses))
+        masses = self._masses[:n_items]
+        rows = np.flatnonzero(masses > 0)
+        if len(rows) > limit:
+            rows = rows[masses[rows] >= np.partition(masses[rows], -limit)[-limit]]
+        order = np.lexsort((self._items.hashes[rows], -masses[rows]))[:limit]
+        rows = rows[order]
+        self._top = (rows, masses[rows] / masses[rows[0]] if len(rows) else np.empty(0))
 
-    def top(self, limit: int = 300) -> tuple[tuple[str, float], ...]:
-        """The most popular items at the last refresh, strongest first, relative to the first."""
-        return self._top[:limit]
+    def top(self, limit: int = 300) -> tuple[Rows, NDArray[np.float64]]:
+        """The most popular items at the last refresh, strongest first: rows, and popularity relative to the first."""
+        rows, popularity = self._top
+        return rows[:limit], popularity[:limit]
 
-    def popularity(self, item_id: str) -> float:
-        """Decayed popularity of one item, relative to that of the first at the last refresh."""
-        if not self._top:
-            return 0.0
-        highest = self._mass[self._top[0][0]] or 1.0
-        return self._mass.get(item_id, 0.0) / highest
+    def _make_room(self, row: int) -> None:
+        if row >= len(self._counts):
+            size = max(2 * len(self._counts), row + 1)
+            self._counts = np.concatenate([self._counts, np.zeros(size - len(self._counts))])
+            self._masses = np.concatenate([self._masses, np.zeros(size - len(self._masses))])
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -212,10 +234,10 @@ def decode_trend(packed: bytes) -> ItemTrend:
         raise StateError(f"A record of the trends topic cannot be read: {error}.") from error
 
 
-def summed(trends: Mapping[int, PartitionTrends], policy: TrendsPolicy) -> Trends:
+def summed(items: ItemTable, partitions: Mapping[int, PartitionTrends], policy: TrendsPolicy) -> Trends:
     """A reader that sums these partitions, as they stand."""
-    reader = Trends(policy)
-    for partition, counts in trends.items():
+    reader = Trends(items, policy)
+    for partition, counts in partitions.items():
         for item_id, trend in counts.items.items():
             reader.put(partition, item_id, trend)
     reader.refresh()

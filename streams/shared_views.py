@@ -8,10 +8,10 @@ import numpy as np
 from recsys.als.model import FactorModel
 from recsys.candidates import Views
 from recsys.catalogue import Catalogue
+from recsys.item_table import ItemTable
 from recsys.neighbours import NeighbourCache
 from recsys.records import decode_fields, decode_vectors
 from recsys.refresh import RecommendPolicy
-from recsys.shelf import CatalogueShelf
 from recsys.trends import Trends, decode_trend
 from streams import topics
 from streams.agents.partition import COUNTED_TO_KEY
@@ -34,10 +34,10 @@ class SharedViews:
     def __init__(self, settings: Settings, log: Log, policy: RecommendPolicy) -> None:
         prefix = settings.topic_prefix
         self.catalogue = Catalogue()
-        self.trends = Trends(policy.trends)
+        self.items = ItemTable()
+        self.trends = Trends(self.items, policy.trends)
         self.factors: FactorModel | None = None
         self.neighbours = NeighbourCache(self.catalogue)
-        self._shelf = CatalogueShelf(self.catalogue)
         self._assembler = FactorAssembler()
         self._without_factors: set[str] = set()
         """Items with vectors that may lack factors."""
@@ -49,7 +49,7 @@ class SharedViews:
             Follower(log, prefix + topics.ITEM_FACTORS, self._put_factors),
             Follower(log, prefix + topics.MODELS, self._put_factors),
         )
-        self._views = Views(self._shelf, self.trends, None, self.neighbours)
+        self._views = Views(self.items, self.trends, None, self.neighbours)
 
     @property
     def is_caught_up(self) -> bool:
@@ -77,6 +77,9 @@ class SharedViews:
                 self.catalogue.remove(item_id)
             else:
                 self.catalogue.put_fields(decode_fields(record.value))
+            product = self.catalogue.get(item_id)
+            group_id = product.group_id if product is not None else ""
+            self.items.show(item_id, visible=self.catalogue.is_visible(item_id), group_id=group_id)
         elif record.value is None:
             self.catalogue.remove_vectors(item_id)
         else:
@@ -92,7 +95,7 @@ class SharedViews:
         model = self._assembler.feed(record)
         if model is not None:
             self.factors = model
-            self._views = Views(self._shelf, self.trends, model, self.neighbours)
+            self._views = Views(self.items, self.trends, model, self.neighbours)
             self._without_factors = set(self.catalogue)
             logger.info("Factors %s are in use: %d items.", model.version, len(model))
 

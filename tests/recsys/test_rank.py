@@ -5,6 +5,7 @@ import numpy as np
 from recsys.candidates import CandidatePolicy, Views
 from recsys.events import Action
 from recsys.history import UserState, short_hash
+from recsys.item_table import ItemTable
 from recsys.refresh import RecommendPolicy, fold_click, make_list, rank_for
 from recsys.trends import PartitionTrends, TrendsPolicy, summed
 from tests.builders import a_click
@@ -14,18 +15,12 @@ SHOES = ["boot", "clog", "pump", "shoe"]
 LAMPS = ["bulb", "lamp", "spot", "torch"]
 
 
-class PlainShelf:
-    def __init__(self, hidden=(), groups=None):
-        self.hidden, self.groups = set(hidden), groups or {}
-
-    def is_visible(self, item_id):
-        return item_id not in self.hidden
-
-    def group_of(self, item_id):
-        return self.groups.get(item_id, "")
-
-    def newest(self, limit):
-        return [item for item in ("fresh-1", "fresh-2") if item not in self.hidden][:limit]
+def table(hidden=(), groups=None):
+    """Two new products, and shoes and lamps: all visible but the hidden ones."""
+    items = ItemTable()
+    for item_id in ["fresh-2", "fresh-1", *SHOES, *LAMPS, "kin-of-lamp"]:
+        items.show(item_id, visible=item_id not in hidden, group_id=(groups or {}).get(item_id, ""))
+    return items
 
 
 class TwoKinds:
@@ -58,7 +53,7 @@ def state_after(*clicks):
     return state
 
 
-def crowd_trends():
+def crowd(items):
     """Many users: lamps go with lamps, shoes with shoes, and shoes are twice as popular."""
     trends = PartitionTrends(POLICY.trends)
     offset = 0
@@ -67,7 +62,13 @@ def crowd_trends():
         for item_id in kind:
             fold_click(state, trends, a_click(f"u{user}", item_id), offset=offset, epoch=1, policy=POLICY)
             offset += 1
-    return summed({0: trends}, POLICY.trends)
+    return summed(items, {0: trends}, POLICY.trends)
+
+
+def views_of(items=None, factors=None, neighbours=None, with_crowd=True):
+    items = items or table()
+    trends = crowd(items) if with_crowd else summed(items, {}, POLICY.trends)
+    return Views(items, trends, factors, neighbours)
 
 
 def items_of(ranked):
@@ -75,7 +76,7 @@ def items_of(ranked):
 
 
 def test_one_click_ranks_the_rest_of_its_kind_first():
-    views = Views(PlainShelf(), crowd_trends(), TwoKinds())
+    views = views_of(factors=TwoKinds())
     ranked = rank_for(state_after(a_click(item_id="lamp")), views, POLICY, n=4)
 
     assert set(items_of(ranked)) == set(LAMPS)
@@ -83,7 +84,7 @@ def test_one_click_ranks_the_rest_of_its_kind_first():
 
 
 def test_without_a_model_what_goes_together_makes_the_list():
-    ranked = rank_for(state_after(a_click(item_id="lamp")), Views(PlainShelf(), crowd_trends()), POLICY, n=3)
+    ranked = rank_for(state_after(a_click(item_id="lamp")), views_of(), POLICY, n=3)
 
     assert set(items_of(ranked)) == set(LAMPS) - {"lamp"}
     assert ranked.strategy == "session"
@@ -91,7 +92,7 @@ def test_without_a_model_what_goes_together_makes_the_list():
 
 
 def test_without_either_content_neighbours_do():
-    views = Views(PlainShelf(), summed({}, POLICY.trends), None, Kin())
+    views = views_of(neighbours=Kin(), with_crowd=False)
     ranked = rank_for(state_after(a_click(item_id="lamp")), views, POLICY, n=1)
 
     assert items_of(ranked) == ["kin-of-lamp"]
@@ -99,7 +100,7 @@ def test_without_either_content_neighbours_do():
 
 
 def test_a_user_never_seen_gets_what_is_popular():
-    ranked = rank_for(UserState(), Views(PlainShelf(), crowd_trends(), TwoKinds()), POLICY, n=4)
+    ranked = rank_for(UserState(), views_of(factors=TwoKinds()), POLICY, n=4)
 
     assert set(items_of(ranked)) == set(SHOES)
     assert ranked.strategy == "trending"
@@ -107,13 +108,13 @@ def test_a_user_never_seen_gets_what_is_popular():
 
 
 def test_a_new_shop_without_clicks_shows_its_newest_products():
-    ranked = rank_for(UserState(), Views(PlainShelf(), summed({}, POLICY.trends)), POLICY, n=5)
+    ranked = rank_for(UserState(), views_of(ItemTable(["fresh-2", "fresh-1"]), with_crowd=False), POLICY, n=5)
 
     assert items_of(ranked) == ["fresh-1", "fresh-2"]
 
 
 def test_hidden_bought_and_excluded_items_never_appear():
-    views = Views(PlainShelf(hidden={"bulb"}), crowd_trends(), TwoKinds())
+    views = views_of(table(hidden={"bulb"}), TwoKinds())
     state = state_after(a_click(item_id="lamp", type=Action.PURCHASE))
     shown = items_of(rank_for(state, views, POLICY, n=50, exclude={"spot"}, allow=lambda item: item != "shoe"))
 
@@ -123,14 +124,14 @@ def test_hidden_bought_and_excluded_items_never_appear():
 
 
 def test_one_variant_of_a_group_is_enough():
-    views = Views(PlainShelf(groups={"bulb": "g", "lamp": "g", "spot": "g"}), crowd_trends(), TwoKinds())
+    views = views_of(table(groups={"bulb": "g", "lamp": "g", "spot": "g"}), TwoKinds())
     shown = items_of(rank_for(state_after(a_click(item_id="torch")), views, POLICY, n=50))
 
     assert len({"bulb", "lamp", "spot"} & set(shown)) == 1
 
 
 def test_the_page_looked_at_steers_the_list_and_is_not_in_it():
-    views = Views(PlainShelf(), crowd_trends())
+    views = views_of()
     shown = items_of(rank_for(state_after(a_click(item_id="shoe")), views, POLICY, n=3, context_item="lamp"))
 
     assert shown[0] in LAMPS
@@ -138,14 +139,14 @@ def test_the_page_looked_at_steers_the_list_and_is_not_in_it():
 
 
 def test_the_same_state_and_views_make_the_same_list():
-    views = Views(PlainShelf(), crowd_trends(), TwoKinds())
+    views = views_of(factors=TwoKinds())
     state = state_after(a_click(item_id="lamp"), a_click(item_id="shoe"))
 
     assert rank_for(state, views, POLICY, n=50) == rank_for(state, views, POLICY, n=50)
 
 
 def test_a_list_names_its_version_trigger_and_model():
-    views = Views(PlainShelf(), crowd_trends(), TwoKinds())
+    views = views_of(factors=TwoKinds())
     click = a_click(item_id="lamp")
     state = state_after(click)
     made = make_list("ann", state, rank_for(state, views, POLICY, n=2), views, partition=3, generated_at="now")

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from recsys.events import ACTION_CODE, Action
 from recsys.history import Interaction
+from recsys.item_table import ItemTable
 from recsys.trends import PartitionTrends, Trends, TrendsPolicy, decode_trend, encode_trend, summed
 from tests.builders import NOON_MS
 
@@ -26,19 +27,21 @@ def observe_all(trends: PartitionTrends, items: list[str], start: int = 0) -> No
 def test_what_follows_in_one_session_goes_together_most():
     trends = PartitionTrends(POLICY)
     observe_all(trends, ["lamp", "bulb", "shoe"])
-    reader = summed({0: trends}, POLICY)
+    items = ItemTable()
+    reader = summed(items, {0: trends}, POLICY)
 
-    assert [other for other, _ in reader.partners("lamp")] == ["bulb", "shoe"]
+    assert [items.ids[row] for row in reader.partners("lamp")[0]] == ["bulb", "shoe"]
 
 
 def test_popularity_halves_in_its_half_life():
     trends = PartitionTrends(POLICY)
     trends.observe("old", 1.0, NOON_MS, 0, ())
     trends.observe("new", 1.0, NOON_MS + WEEK_MS, 1, ())
-    reader = summed({0: trends}, POLICY)
+    items = ItemTable()
+    rows, popularity = summed(items, {0: trends}, POLICY).top()
 
-    assert reader.top() == (("new", 1.0), ("old", 0.5))
-    assert reader.popularity("old") == 0.5
+    assert [items.ids[row] for row in rows] == ["new", "old"]
+    assert popularity.tolist() == [1.0, 0.5]
 
 
 def test_a_late_event_adds_what_it_would_be_worth_now():
@@ -54,10 +57,11 @@ def test_readers_sum_the_partitions():
     first, second = PartitionTrends(POLICY), PartitionTrends(POLICY)
     observe_all(first, ["lamp", "bulb"])
     observe_all(second, ["lamp", "shoe", "shoe"])
-    reader = summed({0: first, 1: second}, POLICY)
+    items = ItemTable()
+    reader = summed(items, {0: first, 1: second}, POLICY)
 
-    assert reader.counts == {"lamp": 2.0, "bulb": 1.0, "shoe": 2.0}
-    assert {other for other, _ in reader.partners("lamp")} == {"bulb", "shoe"}
+    assert [reader.count(items.row(item)) for item in ("lamp", "bulb", "shoe")] == [2.0, 1.0, 2.0]
+    assert {items.ids[row] for row in reader.partners("lamp")[0]} == {"bulb", "shoe"}
 
 
 def test_an_item_keeps_only_its_strongest_partners():
@@ -102,12 +106,17 @@ def test_the_order_of_records_does_not_change_what_a_reader_says():
     records = [(p, item, trend) for p, trends in parts.items() for item, trend in trends.items.items()]
     answers = []
     for seed in range(3):
-        reader = Trends(POLICY)
-        reader.put(0, "a", parts[0].items["a"])
+        items = ItemTable()
+        reader = Trends(items, POLICY)
         random.Random(seed).shuffle(records)
         for record in records:
             reader.put(*record)
         reader.refresh()
-        answers.append((reader.top(), [reader.partners(item) for item in "abcdefgh"]))
+        answers.append(
+            [
+                ([items.ids[row] for row in rows], amounts.tolist())
+                for rows, amounts in (reader.top(), *(reader.partners(item) for item in "abcdefgh"))
+            ]
+        )
 
     assert answers[0] == answers[1] == answers[2]

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from recsys.candidates import Views
-from recsys.evaluate import OpenShelf
 from recsys.events import Action
 from recsys.history import decode_state
+from recsys.item_table import ItemTable
 from recsys.trends import Trends
 from streams import topics
 from streams.agents.partition import COUNTED_TO_KEY, read_to_end
@@ -30,14 +30,11 @@ class Bench:
     def __init__(self, settings, log, store):
         self.settings, self.log, self.store = settings, log, store
         self.policy = recommend_policy(settings)
-        self.shelf = OpenShelf()
-        for item_id in ("lamp", "chair", "shoe", "boot"):
-            self.shelf.add(item_id)
+        self.items = ItemTable(["lamp", "chair", "shoe", "boot"])
         self.read = {p: 0 for p in range(settings.partitions)}
 
     def processor(self) -> ClickProcessor:
-        trends = Trends(self.policy.trends)
-        views = Views(self.shelf, trends)
+        views = Views(self.items, Trends(self.items, self.policy.trends))
         return ClickProcessor(self.settings, self.log, self.store, lambda: views, self.policy, lambda: NOON_MS)
 
     async def produce(self, *clicks) -> list[Record]:

@@ -1,0 +1,85 @@
+"""The rows that ranking works on: every item ever mentioned, and what decides whether it may be shown."""
+
+from collections.abc import Collection, Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys.history import short_hash
+from recsys.types import ItemId, Rows
+
+NO_GROUP = 0
+
+
+class ItemTable:
+    """Items by row, append-only; written and read by one thread.
+
+    Attributes
+    ----------
+    ids : list of str
+    hashes : ndarray of uint64, shape (n,)
+        `short_hash` of each id: what a user's state remembers of items, and an order that is the same in every process.
+    visible : ndarray of bool, shape (n,)
+    groups : ndarray of int32, shape (n,)
+        Code of the item's `group_id`; `NO_GROUP` for an item that is no variant.
+    """
+
+    def __init__(self, visible: Iterable[ItemId] = ()) -> None:
+        self.ids: list[ItemId] = []
+        self._rows: dict[ItemId, int] = {}
+        self._hashes = np.zeros(1024, dtype=np.uint64)
+        self._visible = np.zeros(1024, dtype=np.bool_)
+        self._groups = np.zeros(1024, dtype=np.int32)
+        self._group_codes: dict[str, int] = {"": NO_GROUP}
+        for item_id in visible:
+            self.show(item_id)
+
+    @property
+    def hashes(self) -> NDArray[np.uint64]:
+        return self._hashes[: len(self.ids)]
+
+    @property
+    def visible(self) -> NDArray[np.bool_]:
+        return self._visible[: len(self.ids)]
+
+    @property
+    def groups(self) -> NDArray[np.int32]:
+        return self._groups[: len(self.ids)]
+
+    def row(self, item_id: ItemId) -> int:
+        """The item's row; a new one, hidden as yet, when it is mentioned for the first time."""
+        row = self._rows.get(item_id)
+        if row is None:
+            row = self._rows[item_id] = len(self.ids)
+            self.ids.append(item_id)
+            if row >= len(self._hashes):
+                self._grow()
+            self._hashes[row] = short_hash(item_id)
+        return row
+
+    def rows(self, item_ids: Collection[ItemId]) -> Rows:
+        """Rows of items, in the order given; intp, one each."""
+        known = self._rows
+        try:
+            # Nearly always all are known; 100 of them in 5 µs.
+            return np.array([known[item_id] for item_id in item_ids], dtype=np.intp)
+        except KeyError:
+            return np.array([self.row(item_id) for item_id in item_ids], dtype=np.intp)
+
+    def show(self, item_id: ItemId, *, visible: bool = True, group_id: str = "") -> None:
+        """Say whether an item may be in lists, and which items are its variants."""
+        row = self.row(item_id)
+        self._visible[row] = visible
+        self._groups[row] = self._group_codes.setdefault(group_id, len(self._group_codes))
+
+    def newest(self, limit: int) -> Rows:
+        """Visible items, last mentioned for the first time first; O(n), tens of microseconds at 100,000."""
+        return np.flatnonzero(self.visible)[: -limit - 1 : -1]
+
+    def _grow(self) -> None:
+        size = 2 * len(self._hashes)
+        for name in ("_hashes", "_visible", "_groups"):
+            old = getattr(self, name)
+            grown = np.zeros(size, dtype=old.dtype)
+            grown[: len(old)] = old
+            setattr(self, name, grown)
