@@ -5,7 +5,6 @@ from typing import Any
 
 import faust
 
-from streams.log.kafka_connection import SCRAM, tls_context
 from streams.log.open import log_path
 from streams.settings import Settings
 
@@ -83,11 +82,11 @@ def _transport(settings: Settings) -> Any:
 
 
 def _credentials(settings: Settings) -> Any:
-    if settings.is_embedded:
+    if settings.is_embedded or settings.kafka_security == "plaintext":
         return None
+    from streams.log.kafka_connection import SCRAM, tls_context
+
     context = tls_context(settings)
-    if context is None:
-        return None
     if settings.kafka_security == "ssl":
         return faust.SSLCredentials(context=context)
     return faust.SASLCredentials(
