@@ -23,6 +23,7 @@ from mode.utils.times import want_seconds
 from recsys.errors import ConfigError, RecsysError
 from streams.log.base import NewRecord, Position, Record, TopicPartition, TopicSpec
 from streams.log.embedded import EmbeddedLog
+from streams.log.faust_delivery import DirectDeliveryMixin
 from streams.log.faust_safe import SafeConsumerMixin, SafeProducerMixin
 
 FETCH_RECORDS = 500
@@ -261,8 +262,8 @@ class _Producer(base.Producer):  # type: ignore[misc]
         return True
 
 
-class Consumer(SafeConsumerMixin, _Consumer):
-    """Never commits past an event that is not acked."""
+class Consumer(SafeConsumerMixin, DirectDeliveryMixin, _Consumer):
+    """Never commits past an event that is not acked, and delivers without a task for each."""
 
 
 class Producer(SafeProducerMixin, _Producer):

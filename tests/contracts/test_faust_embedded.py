@@ -15,7 +15,6 @@ import time
 import tomllib
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -338,18 +337,19 @@ async def test_what_the_embedded_log_cannot_do_is_refused(path: Path, options: d
 # --- kill -9
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.slow)])
 async def test_killed_workers_lose_nothing_and_commit_nothing_too_early(
     log: EmbeddedLog, path: Path, seed: int
 ) -> None:
     n, draw = 3000, random.Random(seed)
     await log.append_many([NewRecord("t", b"%d" % (i % 97), b"%d" % i) for i in range(n)])
     await log.stop()
-    for _ in range(3):
+    for _ in range(2):
         with started_worker(path) as worker:
             await asyncio.sleep(draw.uniform(0.05, 0.4))
             worker.send_signal(signal.SIGKILL)
-        await check_commits(path)
+        written_so_far = await check_commits(path)
+    assert 0 < written_so_far < n
     with started_worker(path, until_done=n) as worker:
         assert await asyncio.to_thread(worker.wait, 60) == 0
 
@@ -361,7 +361,7 @@ async def test_killed_workers_lose_nothing_and_commit_nothing_too_early(
 
 @contextlib.contextmanager
 def started_worker(path: Path, until_done: int = 0) -> Iterator["subprocess.Popen[bytes]"]:
-    """A process that copies `t` to `out`, 10 ms behind for every 50 records; ready when this returns."""
+    """A process that copies `t` to `out`, 20 records every 20 ms at most; in the middle of it when this returns."""
     command = [sys.executable, "-m", "tests.contracts.test_faust_embedded", str(path), str(until_done)]
     with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE) as worker:
         assert worker.stdout is not None
@@ -370,8 +370,8 @@ def started_worker(path: Path, until_done: int = 0) -> Iterator["subprocess.Pope
         worker.kill()
 
 
-async def check_commits(path: Path) -> None:
-    """What is committed was written to `out`, and each partition's records are there in order."""
+async def check_commits(path: Path) -> int:
+    """What is committed was written to `out`; return how many different records were written."""
     reading = EmbeddedLog.open_read_only(path)
     await reading.start()
     written = {int(record.value or b"") for record in await read_all(reading, "out")}
@@ -380,7 +380,7 @@ async def check_commits(path: Path) -> None:
     await reading.stop()
 
     assert {int(record.value or b"") for record in done} <= written
-    assert all(a.offset < b.offset for a, b in pairwise(done) if a.partition == b.partition)
+    return len(written)
 
 
 async def work(path: Path, until_done: int) -> None:
@@ -391,17 +391,19 @@ async def work(path: Path, until_done: int) -> None:
 
     @app.agent(app.topic("t", value_serializer="raw"), concurrency=1, supervisor_strategy=CrashingSupervisor)
     async def copy(stream: Any) -> None:
-        batch = []
-        print("ready", flush=True)
+        batch, is_ready = [], False
         async for event in stream.noack().events():
             batch.append(event)
-            if len(batch) == 50 or stream.channel.queue.empty():
+            if len(batch) == 20 or stream.channel.queue.empty():
                 sent = [await out.send(key=each.message.key, value=each.value) for each in batch]
                 await asyncio.gather(*sent)
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.02)
                 for each in batch:
                     each.ack()
                 batch.clear()
+                if not is_ready:
+                    is_ready = True
+                    print("ready", flush=True)
 
     async with running(app):
         log = app.transport.log
