@@ -1,6 +1,6 @@
 """The full fit: all users and items at once, by `implicit`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -32,7 +32,12 @@ class FitPolicy:
     num_threads: int = 1
 
 
-def fit(matrix: csr_matrix, policy: FitPolicy, start: Matrix | None = None) -> Matrix:
+def fit(
+    matrix: csr_matrix,
+    policy: FitPolicy,
+    start: Matrix | None = None,
+    on_iteration: Callable[[], None] | None = None,
+) -> Matrix:
     """Learn item factors from all users' confidences.
 
     Parameters
@@ -41,6 +46,7 @@ def fit(matrix: csr_matrix, policy: FitPolicy, start: Matrix | None = None) -> M
         c_ui, at least 1 where a user touched an item; -c_ui where the preference is 0; nothing elsewhere.
     start : ndarray of float32, shape (n_items, n_factors), optional
         Factors to start from (`start_factors`); random ones of `policy.seed` otherwise.
+    on_iteration : called after each iteration; an exception from it ends the fit
 
     Returns
     -------
@@ -72,7 +78,7 @@ def fit(matrix: csr_matrix, policy: FitPolicy, start: Matrix | None = None) -> M
         model.item_factors = start.copy()
     # `implicit` brings its own threads; BLAS threads beside them slow it tenfold.
     with threadpool_limits(1, "blas"):
-        model.fit(matrix, show_progress=False)
+        model.fit(matrix, show_progress=False, callback=(lambda *_: on_iteration()) if on_iteration else None)
     return np.asarray(model.item_factors, dtype=np.float32)
 
 
