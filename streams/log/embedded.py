@@ -24,6 +24,7 @@ from recsys.errors import ConfigError, EventError, StateError
 from streams.log.base import NewRecord, Position, Record, TopicPartition, TopicSpec
 from streams.log.embedded_file import (
     Contents,
+    Part,
     Row,
     connect,
     create_topics,
@@ -210,8 +211,7 @@ class EmbeddedLog(ReadingSide):
         now_ms = self._clock_ms()
         rows: list[Row] = []
         taken: list[Record] = []
-        for new, at in placed:
-            part = self.contents.part(*at)
+        for new, (at, part) in placed:
             offset, part.allocated = part.allocated, part.allocated + 1
             rows.append((part.row_id(offset), now_ms, new.key, new.value, encode_headers(new.headers)))
             taken.append(Record(*at, offset, now_ms, new.key, new.value, new.headers))
@@ -220,9 +220,9 @@ class EmbeddedLog(ReadingSide):
         self._file.writer.submit(Write(done, result, rows, taken))
         return done
 
-    def _place(self, record: NewRecord) -> TopicPartition:
+    def _place(self, record: NewRecord) -> tuple[TopicPartition, Part]:
         """Say where a record goes, and whether it may."""
-        partitions = self.partition_count(record.topic)
+        parts = self.contents.topic(record.topic).parts
         headers = sum(len(name) + len(value) for name, value in record.headers)
         size = len(record.key or b"") + len(record.value or b"") + headers
         if size > MAX_RECORD_BYTES:
@@ -231,11 +231,10 @@ class EmbeddedLog(ReadingSide):
             )
         partition = record.partition
         if partition is None and record.key is None:
-            partition = self._without_key = (self._without_key + 1) % partitions
+            partition = self._without_key = (self._without_key + 1) % len(parts)
         elif partition is None:
-            partition = self.partition_for(record.key or b"", partitions)
-        self.contents.part(record.topic, partition)
-        return TopicPartition(record.topic, partition)
+            partition = self.partition_for(record.key or b"", len(parts))
+        return TopicPartition(record.topic, partition), self.contents.part(record.topic, partition)
 
     def _landed(self, writes: list[Write[Any]]) -> None:
         """Show durable writes to readers, then wake them."""
