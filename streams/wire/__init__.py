@@ -2,5 +2,5 @@
 
 Read in this order: `limits`, `times`, `reading` (an object, field by field), `aliases` (GA4, Segment), `cloud_events`,
 `keys`, `click` (the hot path), `click_spellings`, `product`, `lists`, `activity`, `erasure`, `campaign`,
-`schemas`.
+`forms`, `schemas`, `asyncapi`.
 """

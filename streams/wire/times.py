@@ -13,7 +13,7 @@ AHEAD_MS = 300_000
 """What lies further ahead of its record's time stamp is refused: clocks are off by seconds, mistakes by hours."""
 _MS_FROM = 100_000_000_000
 """A number above is milliseconds: as seconds it would lie after the year 5138."""
-_LAST_MS = 253_402_300_799_999
+LAST_MS = 253_402_300_799_999
 """The end of the year 9999, the last that RFC 3339 can write."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_MS = 86_400_000
@@ -35,14 +35,14 @@ def read_time(name: str, value: object) -> int:
         ms = since.days * _DAY_MS + since.seconds * 1000 + since.microseconds // 1000
     elif isinstance(value, bool) or not isinstance(value, int | float):
         raise EventError("wrong-type", f"{name} must be RFC 3339 text or a number of seconds or milliseconds.")
-    elif not 0 <= value <= _LAST_MS:
+    elif not 0 <= value <= LAST_MS:
         raise EventError("out-of-range", f"{name} lies outside the years 1970 to 9999.")
     elif value > _MS_FROM:
         ms = int(value)
     else:
         # Rounded, for a float of seconds cannot hold each millisecond exactly.
         ms = round(value * 1000)
-    if not 0 <= ms <= _LAST_MS:
+    if not 0 <= ms <= LAST_MS:
         raise EventError("out-of-range", f"{name} lies outside the years 1970 to 9999.")
     return ms
 
