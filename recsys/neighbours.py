@@ -13,7 +13,7 @@ SIZE = 30
 """Neighbours kept of each item; some fall away as seen or hidden."""
 GROWTH = 0.1
 """A list is made anew once the catalogue has grown or shrunk by this share since."""
-REACH = 4
+REACH = 2
 """A new item is offered to the lists of its nearest `REACH · SIZE` items; the rest get it when made anew."""
 
 

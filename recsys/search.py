@@ -13,8 +13,8 @@ from recsys.types import ItemId, Vector
 
 WORDS_WEIGHT = 0.5
 """What holding all of the query's words adds to the cosine."""
-VARIANTS = 3
-"""Hits fetched for each one wanted, since variants of one product take only one place."""
+SPARE = 24
+"""Hits fetched beyond those wanted, since variants of one product take only one place; too few cost a second scan."""
 
 
 class SearchHit(msgspec.Struct, frozen=True):
@@ -53,7 +53,7 @@ def search(catalogue: Catalogue, query: SearchQuery) -> list[SearchHit]:
     Raises DimensionError for a vector of another encoder than the catalogue's.
     """
     plan = catalogue.plan(text=query.text, wanted=query.filter, exclude=query.exclude)
-    wanted = VARIANTS * query.n
+    wanted = query.n + SPARE
     while True:
         hits = _fused(plan, query.parts, wanted)
         best = _one_of_each_group(catalogue, hits)
@@ -88,7 +88,7 @@ def similar(
     own = catalogue.get(item_id)
     group_id = "" if own is None else own.group_id
     plan = catalogue.plan(wanted=filter, exclude=(item_id,))
-    k = VARIANTS * n
+    k = n + SPARE
     while True:
         hits = plan.index.like(item_id, k, plan.allowed, weights)
         best = _one_of_each_group(catalogue, hits, {group_id} - {""})

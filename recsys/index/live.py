@@ -117,8 +117,8 @@ class LiveIndex:
 
         Notes
         -----
-        Candidates are found by the inner product with the item's direction from the mean, 4 k of them, and scored in
-        full: what lies unusually near to the mean may be missed at the end of the list.
+        Candidates are found by the inner product with the item's direction from the mean and scored in full; there are
+        64 to spare, so what lies unusually near to the mean may be missed at the end of the list.
         """
         row = self.ids.row(item_id)
         query = [] if row is None else self._directions(row, weights)
@@ -127,7 +127,7 @@ class LiveIndex:
         allowed = np.ones(len(self.ids), dtype=np.bool_) if allowed is None else allowed.copy()
         if row < len(allowed):
             allowed[row] = False
-        rows, _ = _nearest(query, 4 * k, allowed)
+        rows, _ = _nearest(query, k + MARGIN, allowed)
         scores = np.zeros(len(rows), dtype=np.float32)
         for vector, segment in query:
             scores += segment.centred_scores(vector, rows)

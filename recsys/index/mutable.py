@@ -36,6 +36,8 @@ class _Chunk:
         codes = faiss.rev_swig_ptr(self.index.codes.data(), CHUNK_ROWS * dim * 2)
         self.vectors: NDArray[np.float16] = codes.view(np.float16).reshape(CHUNK_ROWS, dim)
         self.vectors[:] = 0
+        self.used = 0
+        """Slots that a scan reads; FAISS's own `ntotal`, which takes 15 µs to ask."""
 
 
 class MutableSegment:
@@ -76,7 +78,8 @@ class MutableSegment:
             chunk = self._chunks[number] = _Chunk(self.dim)
         self.remove(row)
         chunk.vectors[slot] = vector
-        chunk.index.ntotal = max(chunk.index.ntotal, slot + 1)
+        if slot >= chunk.used:
+            chunk.used = chunk.index.ntotal = slot + 1
         self._filled[row] = True
         self._count += 1
         self._sum += chunk.vectors[slot]
@@ -162,7 +165,7 @@ class MutableSegment:
             if chunk is None or not count:
                 continue
             bitmap = np.packbits(inside, bitorder="little")
-            selector = None if count == chunk.index.ntotal else faiss.IDSelectorBitmap(bitmap)
+            selector = None if count == chunk.used else faiss.IDSelectorBitmap(bitmap)
             parameters = None if selector is None else faiss.SearchParameters(sel=selector)
             scores, slots = chunk.index.search(asked, min(k, count), params=parameters)
             found.append((slots[0] + number * CHUNK_ROWS, scores[0]))

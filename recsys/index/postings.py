@@ -23,9 +23,11 @@ class Postings(Generic[K]):
 
     def add(self, value: K, row: ItemRow, weight: float = 1.0) -> None:
         """The caller sees to it that a row is added once a value."""
-        rows, weights = self._lists.setdefault(value, (array("i"), array("f")))
-        rows.append(row)
-        weights.append(weight)
+        held = self._lists.get(value)
+        if held is None:
+            held = self._lists[value] = (array("i"), array("f"))
+        held[0].append(row)
+        held[1].append(weight)
 
     def remove(self, value: K, row: ItemRow) -> None:
         rows, weights = self._lists[value]
