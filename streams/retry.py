@@ -16,13 +16,18 @@ logger = logging.getLogger(__name__)
 
 
 async def until_available(step: Callable[[], Awaitable[T]]) -> T:
-    """Do a step, again and again as long as it raises UnavailableError; the first repeat after 0.1 s, then up to 5 s."""
+    """Do a step, again and again while it raises UnavailableError; the first repeat after 0.1 s, later ones after 5."""
     retrying = AsyncRetrying(
         retry=retry_if_exception_type(UnavailableError),
         wait=wait_exponential(multiplier=0.1, max=LONGEST_WAIT_S),
         before_sleep=before_sleep_log(logger, logging.WARNING),
     )
-    return await retrying(step)
+
+    async def attempt() -> T:
+        # tenacity awaits only what it can see is a coroutine function: what a lambda returns would be dropped.
+        return await step()
+
+    return await retrying(attempt)
 
 
 async def all_done(*steps: Awaitable[object]) -> None:

@@ -1,0 +1,44 @@
+import asyncio
+
+import pytest
+
+from recsys.errors import StateError, UnavailableError
+from streams.retry import all_done, until_available
+
+
+class Broker:
+    """Fails a few times before it answers."""
+
+    def __init__(self, failures: int, error: Exception | None = None) -> None:
+        self.failures, self.error, self.calls = failures, error or UnavailableError("No broker answers."), 0
+
+    async def ask(self, question: int) -> int:
+        self.calls += 1
+        await asyncio.sleep(0)
+        if self.calls <= self.failures:
+            raise self.error
+        return question + 1
+
+
+@pytest.mark.parametrize("failures", [0, 2])
+async def test_a_step_is_repeated_until_it_is_done(failures: int) -> None:
+    broker = Broker(failures)
+
+    assert await until_available(lambda: broker.ask(1)) == 2
+    assert broker.calls == failures + 1
+
+
+async def test_other_errors_are_not_waited_out() -> None:
+    broker = Broker(1, StateError("We contradict ourselves."))
+
+    with pytest.raises(StateError):
+        await until_available(lambda: broker.ask(1))
+    assert broker.calls == 1
+
+
+async def test_all_steps_are_done_before_the_first_error_is_raised() -> None:
+    failing, slow = Broker(1), Broker(0)
+
+    with pytest.raises(UnavailableError):
+        await all_done(failing.ask(1), slow.ask(1))
+    assert slow.calls == 1
