@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import Request
 
 from gateway.problems import ProblemError
-from streams.wire.schemas import message_schema
+from streams.wire.schemas import json_schema
 
 MAX_BODY_BYTES = 8 << 20
 
@@ -35,7 +35,7 @@ async def json_body(request: Request) -> bytes:
 
 def json_request(name: str) -> dict[str, Any]:
     """OpenAPI for a body of one message or a list of them."""
-    schema = message_schema(name)
+    schema = {key: part for key, part in json_schema(name).items() if key != "$schema"}
     return {
         "requestBody": {
             "required": True,

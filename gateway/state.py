@@ -179,7 +179,6 @@ class Gateway:
 
     async def encode_picture(self, picture: bytes) -> Vector:
         """The vector of a picture's bytes; EncodingError for what is none, UnavailableError while the network loads."""
-        from encoders.pictures import decode_picture
 
         encoder = self.encoders.image
         if encoder is None:

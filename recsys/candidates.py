@@ -1,4 +1,4 @@
-"""Where the items of a list come from: factors, co-occurrence, content, popularity; unordered, each with its evidence."""
+"""Where a list's items come from: factors, co-occurrence, content, popularity; unordered, each with its evidence."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

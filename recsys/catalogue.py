@@ -218,6 +218,11 @@ class Catalogue:
             index = self._index
         return SearchPlan(index, allowed, rows[allowed[rows]], scores[allowed[rows]])
 
+    @property
+    def n_with_vectors(self) -> int:
+        """Products with a vectors record, also one without any part."""
+        return len(self._origins)
+
     def __len__(self) -> int:
         """Products with fields, hidden ones included."""
         return len(self._fields)

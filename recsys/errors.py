@@ -1,11 +1,11 @@
 """The error tree: one class for each thing a caller does differently.
 
-    RecsysError
-    ├── EventError        the message is at fault      -> dead letter, go on
-    ├── EncodingError     this item can't be embedded  -> dead letter, go on
-    ├── UnavailableError  the outside is down          -> back off, the same event again
-    ├── StateError        we contradict ourselves      -> stop, restore
-    └── ConfigError       a setting is wrong           -> refuse to start
+RecsysError
+├── EventError        the message is at fault      -> dead letter, go on
+├── EncodingError     this item can't be embedded  -> dead letter, go on
+├── UnavailableError  the outside is down          -> back off, the same event again
+├── StateError        we contradict ourselves      -> stop, restore
+└── ConfigError       a setting is wrong           -> refuse to start
 """
 
 

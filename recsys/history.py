@@ -17,7 +17,7 @@ SEEN_AT_MOST = 8_192
 
 
 class Interaction(NamedTuple):
-    """One deed of a user with one product, its kind by code; `value` scales its weight, `offset` is its place in the log."""
+    """One deed of a user with one product: its kind by code, a factor for its weight, its place in the log."""
 
     item_id: str
     action: int

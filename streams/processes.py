@@ -13,7 +13,6 @@ from typing import Any, Literal, get_args
 import faust
 
 from recsys.errors import ConfigError
-from streams.agents.embed_app import EmbedWorker, open_embed_worker
 from streams.agents.recommend import ClickProcessor
 from streams.agents.recommend_app import recommend_app
 from streams.log.base import Log
@@ -85,7 +84,6 @@ class Worker:
         self.settings = parts.settings
         self.views = views
         self.processor: ClickProcessor | None = None
-        self.embed: EmbedWorker | None = None
         self.apps: list[faust.App] = []
         self._parts = parts
         self._role = role
@@ -100,8 +98,10 @@ class Worker:
             self.processor = ClickProcessor(self.settings, log, store, self.views.now, policy, now_ms)
             self.apps.append(recommend_app(self.settings, self.processor))
         if self._role in ("embed", "all"):
-            self.embed = await self._exit.enter_async_context(open_embed_worker(self.settings, log, store))
-            self.apps.append(self.embed.app)
+            # Only a worker that embeds loads what fetches and decodes pictures.
+            from streams.agents.embed_app import open_embed_app
+
+            self.apps.append(await self._exit.enter_async_context(open_embed_app(self.settings, log, store)))
         for app in self.apps:
             app.finalize()
             await app.start()
@@ -160,11 +160,10 @@ async def _train(settings: Settings, stop: asyncio.Event) -> None:
     from streams.status import status_server
     from streams.trainer import Trainer
 
-    async with outside(settings) as parts:
-        async with Leadership(settings, parts.log) as leadership:
-            trainer = Trainer(settings, parts.log, leadership=leadership)
-            async with status_server(settings, lambda: True):
-                await trainer.run(stop)
+    async with outside(settings) as parts, Leadership(settings, parts.log) as leadership:
+        trainer = Trainer(settings, parts.log, leadership=leadership)
+        async with status_server(settings, lambda: True):
+            await trainer.run(stop)
 
 
 def run_until_stopped(main: Callable[[asyncio.Event], Any]) -> int:

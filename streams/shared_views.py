@@ -55,6 +55,11 @@ class SharedViews:
     def is_caught_up(self) -> bool:
         return all(follower.is_caught_up for follower in self.followers)
 
+    @property
+    def n_with_vectors(self) -> int:
+        """Products whose vectors are in the index."""
+        return self.catalogue.n_with_vectors
+
     def now(self) -> Views:
         """The views as they stand; a new model is swapped in whole."""
         return self._views

@@ -113,4 +113,3 @@ async def _events(gateway: Gateway, user_id: str, n: int, last: str) -> AsyncIte
                     await asyncio.wait_for(changed.wait(), PING_S)
                 except TimeoutError:
                     yield b": ping\n\n"
-

@@ -17,8 +17,9 @@ from recsys.errors import EventError
 from streams import topics
 from streams.log.base import NewRecord
 from streams.processes import now_ms
-from streams.wire.activity import encode_activity, parse_activity
-from streams.wire.click import encode_click, expand_click, parse_click
+from streams.wire.activity import parse_activity
+from streams.wire.click import encode_click, parse_click
+from streams.wire.click_spellings import expand_click
 from streams.wire.cloud_events import cloud_event_headers
 from streams.wire.limits import check_id
 from streams.wire.product import encode_product, parse_product
@@ -88,7 +89,7 @@ async def put_activities(request: Request, idempotency_key: IdempotencyKey = Non
 
     def to_records(raw: bytes, at_ms: int, seed: str) -> list[NewRecord]:
         activity = parse_activity(raw, record_ts_ms=at_ms)
-        return [NewRecord(gateway.topic(topics.ACTIVITIES), activity.actor.encode(), encode_activity(activity))]
+        return [NewRecord(gateway.topic(topics.ACTIVITIES), activity.actor_id.encode(), activity.original)]
 
     return await _take(request, idempotency_key, topics.ACTIVITIES, to_records)
 

@@ -96,9 +96,7 @@ async def _read_states(log: Log, topic: str, partition: int) -> dict[str, UserSt
     return states
 
 
-async def _read_trends(
-    log: Log, topic: str, partition: int, policy: RecommendPolicy
-) -> tuple[PartitionTrends, int]:
+async def _read_trends(log: Log, topic: str, partition: int, policy: RecommendPolicy) -> tuple[PartitionTrends, int]:
     trends = PartitionTrends(policy.trends)
     counted_to = -1
     for record in await read_to_end(log, topic, partition):

@@ -146,14 +146,10 @@ class ClickProcessor:
         self._refresh(touched, refreshes)
         return refreshes
 
-    def _fold_one(
-        self, click: Click, record: Record, owned: ClickPartition, touched: dict[str, _Touched]
-    ) -> None:
+    def _fold_one(self, click: Click, record: Record, owned: ClickPartition, touched: dict[str, _Touched]) -> None:
         state = owned.state_of(click.user_id)
         is_redelivery = (owned.epoch, record.offset) <= (state.epoch, state.offset)
-        counted = fold_click(
-            state, owned.trends, click, offset=record.offset, epoch=owned.epoch, policy=self._policy
-        )
+        counted = fold_click(state, owned.trends, click, offset=record.offset, epoch=owned.epoch, policy=self._policy)
         owned.trends.offset = max(owned.trends.offset, record.offset)
         user = touched.get(click.user_id)
         if user is None:

@@ -110,9 +110,7 @@ def test_an_impression_and_a_search_trigger_no_list():
 
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 50)), max_size=30), st.randoms(use_true_random=False))
 def test_redelivery_from_any_point_leads_to_the_same_bytes(pairs: list[tuple[int, int]], rng: random.Random):
-    clicks = [
-        a_click(event_id=f"e{event}", item_id=f"i{event}", ts_ms=NOON_MS + age) for event, age in pairs
-    ]
+    clicks = [a_click(event_id=f"e{event}", item_id=f"i{event}", ts_ms=NOON_MS + age) for event, age in pairs]
     straight = new_state()
     fold_all(straight, clicks)
 

@@ -44,15 +44,11 @@ class Bench:
             value = click if isinstance(click, bytes) else encode_click(click)
             key = b"ann" if isinstance(click, bytes) else click.user_id.encode()
             position = await self.log.append(NewRecord(topics.CLICKS, key, value))
-            records.append(
-                Record(position.topic, position.partition, position.offset, NOON_MS + 10**6, key, value, ())
-            )
+            records.append(Record(position.topic, position.partition, position.offset, NOON_MS + 10**6, key, value, ()))
         return records
 
     async def topic(self, name: str) -> list[Record]:
-        return [
-            record for p in range(self.settings.partitions) for record in await read_to_end(self.log, name, p)
-        ]
+        return [record for p in range(self.settings.partitions) for record in await read_to_end(self.log, name, p)]
 
     async def newest(self, name: str) -> dict[bytes, bytes]:
         return {record.key: record.value for record in await self.topic(name)}
