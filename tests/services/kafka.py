@@ -125,7 +125,7 @@ class Broker:
 
     def start(self) -> None:
         """Start, or start again on the same data."""
-        self.service.start(lambda: answers(self.plain) and answers(self.secure), deadline_s=60)
+        self.service.start(lambda: answers(self.plain) and answers(self.secure), deadline_s=120)
 
     def stop(self) -> None:
         self.service.stop()

@@ -1,0 +1,404 @@
+"""What we rest on in Faust 0.15.3, and that our transport loses nothing where Faust's own does.
+
+Where a test shows stock Faust losing an event, a fix in a new release makes it fail: then our part may go.
+"""
+
+import asyncio
+import contextlib
+import inspect
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import faust
+import pytest
+from faust.transport.drivers import aiokafka as stock
+from faust.types import TP
+from faust.types.tuples import ConsumerMessage
+from hypothesis import given
+from hypothesis import strategies as st
+from mode.supervisors import CrashingSupervisor
+
+from recsys.errors import UnavailableError
+from streams.agents.batches import ack, drained
+from streams.apps import app_id, make_app
+from streams.log.base import NewRecord, TopicSpec
+from streams.log.faust_kafka import Transport
+from streams.log.kafka import KafkaLog
+from streams.settings import Settings, read_settings
+from tests.contracts.log_contract import REPOSITORY, read_all
+
+DEADLINE_S = 40.0
+SESSION_S = 6.0
+CRASHED = 70
+AT = TP("t", 0)
+
+
+@contextlib.contextmanager
+def an_app(transport: Any = Transport) -> Iterator[Any]:
+    """An app with its consumer and producer, connected to nothing; what is delivered is counted and goes nowhere."""
+
+    async def nowhere(message: Any) -> None:
+        """Stands for the conductor."""
+
+    app = faust.App("unit", broker="kafka://127.0.0.1:9", web_enabled=False, store="memory://")
+    app.transport = transport(app.conf.broker_consumer, app)
+    app.producer_transport = transport(app.conf.broker_producer, app)
+    app.topics._acking_topics.add("t")
+    app.consumer._pass_on = nowhere
+    try:
+        yield app
+    finally:
+        app.consumer._thread.thread_loop.close()
+
+
+def a_message(app: Any, offset: int) -> Any:
+    message = ConsumerMessage(
+        "t", 0, offset, 0.0, 0, (), b"k", b"v", None, 1, 1, AT, generation_id=app.consumer_generation_id
+    )
+    message.tracked = True
+    return message
+
+
+async def until(condition: Callable[[], Any], what: str) -> None:
+    """Wait until the condition, asynchronous or not, is true."""
+    deadline = time.monotonic() + DEADLINE_S
+    while not (await found if inspect.isawaitable(found := condition()) else found):
+        assert time.monotonic() < deadline, f"waited in vain until {what}"
+        await asyncio.sleep(0.02)
+
+
+class TestCommit:
+    async def test_faust_commits_past_an_event_in_work_and_we_do_not(self) -> None:
+        """https://github.com/faust-streaming/faust/issues/606"""
+        with an_app(stock.Transport) as app:
+            app.consumer._acked[AT] = [5, 6]
+            assert app.consumer._new_offset(AT) == 7  # 4 was delivered and is not acked
+
+        with an_app() as app:
+            for offset in (4, 5, 6):
+                await app.consumer._deliver(a_message(app, offset))
+            for offset in (5, 6):
+                app.consumer.ack(a_message(app, offset))
+            assert app.consumer._new_offset(AT) is None
+            app.consumer.ack(a_message(app, 4))
+            assert app.consumer._new_offset(AT) == 7
+
+    async def test_a_gap_of_compaction_does_not_hold_the_commit_up(self) -> None:
+        with an_app() as app:
+            for offset in (3, 90, 91):
+                await app.consumer._deliver(a_message(app, offset))
+            for offset in (3, 90):
+                app.consumer.ack(a_message(app, offset))
+            assert app.consumer._new_offset(AT) == 91
+
+    @pytest.mark.parametrize(("transport", "is_taken"), [(stock.Transport, True), (Transport, False)])
+    async def test_faust_acks_an_event_that_a_rebalance_made_it_skip_and_we_do_not(
+        self, transport: Any, is_taken: bool
+    ) -> None:
+        with an_app(transport) as app:
+            app.flow_control.suspend()
+            skipped = a_message(app, 4)
+            skipped.tracked = False
+            assert app.consumer.ack(skipped) is is_taken
+
+    @given(st.lists(st.tuples(st.sampled_from(["deliver", "ack", "seek", "commit"]), st.integers(0, 30)), max_size=60))
+    def test_no_commit_ever_passes_an_event_that_is_not_acked(self, steps: list[tuple[str, int]]) -> None:
+        asyncio.run(_play(steps))
+
+
+async def _play(steps: list[tuple[str, int]]) -> None:
+    """Against a plain model: a log read in order from 0, seeks back to what is committed, acks in any order."""
+    with an_app() as app:
+        consumer = app.consumer
+        done: set[int] = set()
+        in_work: list[int] = []
+        position = committed = 0
+        for step, number in steps:
+            if step == "deliver":
+                await consumer._deliver(a_message(app, position))
+                in_work.append(position)
+                position += 1
+            elif step == "ack" and in_work:
+                offset = in_work.pop(number % len(in_work))
+                consumer.ack(a_message(app, offset))
+                done.add(offset)
+            elif step == "seek":
+                position = committed
+            elif step == "commit" and (offset := consumer._new_offset(AT)) is not None:
+                assert set(range(offset)) <= done
+                committed = max(committed, offset)
+                consumer._committed_offset[AT] = committed
+
+
+class TestFlush:
+    @pytest.mark.parametrize(("transport", "is_early"), [(stock.Transport, True), (Transport, False)])
+    async def test_faust_flushes_past_a_message_in_hand_and_we_do_not(self, transport: Any, is_early: bool) -> None:
+        hold = asyncio.Event()
+
+        class Topic:
+            async def publish_message(self, pending: Any, wait: bool) -> None:
+                await hold.wait()
+
+        with an_app(transport) as app:
+            buffer = app.producer.buffer
+            await buffer.start()
+            buffer.put(SimpleNamespace(message=SimpleNamespace(channel=Topic())))
+            await until(lambda: not buffer.size, "the buffer has the message in hand")
+            flushing = asyncio.create_task(app.producer.flush())
+            await asyncio.wait([flushing], timeout=0.1)
+            assert flushing.done() is is_early
+            hold.set()
+            await asyncio.wait_for(flushing, 1)
+            await buffer.stop()
+
+    @pytest.mark.parametrize(("transport", "refuses"), [(stock.Transport, False), (Transport, True)])
+    async def test_faust_commits_after_a_record_was_refused_and_we_do_not(self, transport: Any, refuses: bool) -> None:
+        with an_app(transport) as app:
+            app.producer._producer = _Refusing()
+            sent = await app.producer.send("t", b"k", b"v", 0, None, None)
+            await asyncio.wait([sent])
+            with pytest.raises(UnavailableError, match="1 records") if refuses else contextlib.nullcontext():
+                await app.producer.flush()
+            assert sent.exception() is not None
+
+    async def test_a_buffer_that_has_stopped_with_records_in_it_is_said_aloud(self) -> None:
+        with an_app() as app:
+            app.producer.buffer.pending.put_nowait(object())
+            with pytest.raises(UnavailableError, match="init"):
+                await app.producer.flush()
+
+
+class _Refusing:
+    """An aiokafka producer at a broker that takes nothing."""
+
+    async def send(self, *_: Any, **__: Any) -> asyncio.Future[Any]:
+        refused = asyncio.get_running_loop().create_future()
+        refused.set_exception(stock.KafkaError("refused"))
+        return refused
+
+    async def flush(self) -> None:
+        """Nothing is under way."""
+
+
+# --- on a real broker
+
+
+@pytest.fixture
+def settings(kafka: str, topic_prefix: str, tmp_path: Path) -> Settings:
+    return Settings(broker=f"kafka://{kafka}", topic_prefix=topic_prefix, data_dir=tmp_path)
+
+
+@pytest.fixture
+async def log(settings: Settings) -> AsyncIterator[KafkaLog]:
+    log = KafkaLog(settings)
+    await log.start()
+    await log.create([TopicSpec(settings.topic_prefix + name, 2) for name in ("in", "out")])
+    yield log
+    await log.stop()
+
+
+@contextlib.asynccontextmanager
+async def running(app: Any) -> AsyncIterator[None]:
+    app.finalize()
+    await app.start()
+    try:
+        yield
+    finally:
+        await app.stop()
+
+
+def the_app(settings: Settings, way: str = "ours") -> Any:
+    app = make_app(settings, "test", session_timeout_s=SESSION_S)
+    if way == "stock":
+        app.transport = stock.Transport(app.conf.broker_consumer, app)
+        app.producer_transport = stock.Transport(app.conf.broker_producer, app)
+    return app
+
+
+def numbers(app: Any, settings: Settings, seen: list[int], way: str, fails_at: int = -1) -> None:
+    """Give the app an agent that notes each number, as Faust's manual has it or as we do it."""
+
+    def note(value: bytes) -> None:
+        if int(value) == fails_at:
+            raise ValueError("the body fails")
+        seen.append(int(value))
+
+    async def ours(stream: Any) -> None:
+        async for batch in drained(app, stream, limit=1):
+            note(batch[0].value)
+            ack(batch)
+
+    async def by_the_book(stream: Any) -> None:
+        async for event in stream.events():
+            note(event.value)
+
+    decorate = app.agent(source(app, settings), concurrency=1, supervisor_strategy=CrashingSupervisor)
+    decorate(ours if way == "ours" else by_the_book)
+
+
+def source(app: Any, settings: Settings) -> Any:
+    raw = {"key_type": bytes, "key_serializer": "raw", "value_type": bytes, "value_serializer": "raw"}
+    return app.topic(f"{settings.topic_prefix}in", **raw)
+
+
+async def committed(log: KafkaLog, settings: Settings) -> int:
+    return sum((await log.committed(app_id(settings, "test"), f"{settings.topic_prefix}in")).values())
+
+
+async def feed(log: KafkaLog, settings: Settings, first: int, end: int) -> None:
+    await log.append_many(
+        [NewRecord(f"{settings.topic_prefix}in", b"k%d" % i, b"%d" % i, i % 2) for i in range(first, end)]
+    )
+
+
+@pytest.mark.parametrize("way", ["stock", "ours"])
+async def test_an_event_whose_body_raised_comes_again(log: KafkaLog, settings: Settings, way: str) -> None:
+    """Faust acks it when the loop body raises; drained and acked last, it stays."""
+    await log.append_many([NewRecord(f"{settings.topic_prefix}in", b"k", b"%d" % i, 0) for i in range(10)])
+    with a_child(settings, "fail", way) as child:
+        await until(lambda: child.poll() is not None, "the worker has crashed")
+    seen: list[int] = []
+    again = the_app(settings, way)
+    numbers(again, settings, seen, way)
+    async with running(again):
+        await until(lambda: 9 in seen, "the last event is seen")
+
+    assert child.returncode == CRASHED
+    assert seen[0] == (5 if way == "ours" else 6)
+    assert seen[-4:] == [6, 7, 8, 9]
+
+
+async def test_a_second_worker_joins_and_leaves_and_every_event_is_seen_once(log: KafkaLog, settings: Settings) -> None:
+    seen: list[int] = []
+
+    def a_worker() -> Any:
+        app = the_app(settings)
+
+        @app.agent(source(app, settings), concurrency=1, supervisor_strategy=CrashingSupervisor)
+        async def work(stream: Any) -> None:
+            async for batch in drained(app, stream, limit=16):
+                await asyncio.sleep(0.002)
+                seen.extend(int(event.value) for event in batch)
+                ack(batch)
+
+        return app
+
+    async def feeding() -> None:
+        for i in range(0, 3000, 10):
+            await feed(log, settings, i, i + 10)
+            await asyncio.sleep(0.01)
+
+    first = a_worker()
+    async with running(first):
+        await until(lambda: len(first.consumer.assignment()) == 2, "the first has all")
+        background = asyncio.create_task(feeding())
+        second = a_worker()
+        async with running(second):
+            await until(lambda: len(second.consumer.assignment()) == 1, "the second has its share")
+            await background
+        await until(lambda: len(set(seen)) == 3000, "all are seen")
+        await until(lambda: _all_committed(log, settings, 3000), "all are committed")
+
+    assert len(seen) == 3000, f"{len(seen) - 3000} events were seen twice"
+
+
+async def _all_committed(log: KafkaLog, settings: Settings, count: int) -> bool:
+    return await committed(log, settings) == count
+
+
+async def test_nothing_is_lost_when_a_loaded_worker_is_killed(log: KafkaLog, settings: Settings) -> None:
+    """Twice kill -9 while events keep coming; what was in work comes again, in order, and all ends committed."""
+    total = 6000
+    out = f"{settings.topic_prefix}out"
+
+    async def written() -> int:
+        return sum((await log.end_offsets(out)).values())
+
+    async def feeding() -> None:
+        for i in range(0, total, 20):
+            await feed(log, settings, i, i + 20)
+            await asyncio.sleep(0.02)
+
+    background = asyncio.create_task(feeding())
+    for kill_at in (500, 2500, 0):
+        with a_child(settings, "copy") as child:
+            if kill_at:
+                await until(lambda enough=kill_at: _at_least(written, enough), f"{kill_at} are written")
+                child.kill()
+                child.wait()
+            else:
+                await until(lambda: _all_committed(log, settings, total), "all are committed")
+                child.terminate()
+    await background
+
+    records = await read_all(log, out)
+    values = [int(record.value or b"") for record in records]
+    assert set(values) == set(range(total))
+    for partition in (0, 1):
+        firsts = list(dict.fromkeys(int(r.value or b"") for r in records if r.partition == partition))
+        assert firsts == sorted(firsts)
+    assert len(values) > total, "no event was in work when the worker was killed: kill it earlier"
+
+
+async def _at_least(count: Callable[[], Awaitable[int]], enough: int) -> bool:
+    return await count() >= enough
+
+
+@contextlib.contextmanager
+def a_child(settings: Settings, *arguments: str) -> Any:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("FRESHET_")}
+    environment |= {
+        "FRESHET_BROKER": settings.broker,
+        "FRESHET_TOPIC_PREFIX": settings.topic_prefix,
+        "FRESHET_DATA_DIR": str(settings.data_dir),
+    }
+    command = [sys.executable, "-m", "tests.contracts.test_faust_kafka", *arguments]
+    child = subprocess.Popen(command, cwd=REPOSITORY, env=environment)
+    try:
+        yield child
+    finally:
+        child.kill()
+        child.wait()
+
+
+async def copy_for_ever(settings: Settings) -> None:
+    """The child: copy each event to `out`, ack when it is there; slow enough to have events in work when killed."""
+    log = KafkaLog(settings)
+    await log.start()
+    app = the_app(settings)
+
+    @app.agent(source(app, settings), concurrency=1, supervisor_strategy=CrashingSupervisor)
+    async def copy(stream: Any) -> None:
+        async for batch in drained(app, stream):
+            out = f"{settings.topic_prefix}out"
+            await log.append_many([NewRecord(out, e.message.key, e.value, e.message.partition) for e in batch])
+            await asyncio.sleep(0.005)
+            ack(batch)
+
+    app.finalize()
+    await app.start()
+    await app.wait_until_stopped()
+
+
+async def fail(settings: Settings, way: str) -> None:
+    """The child: raise at the sixth event, stop in order as a worker does, end."""
+    app = the_app(settings, way)
+    numbers(app, settings, [], way, fails_at=5)
+    app.finalize()
+    await app.start()
+    await until(lambda: app.crashed, "the app has crashed")
+    # Stopping a crashed app may raise anything, or hang.
+    with contextlib.suppress(BaseException):
+        await asyncio.wait_for(app.stop(), 5)
+    os._exit(CRASHED)
+
+
+if __name__ == "__main__":
+    mode, *rest = sys.argv[1:]
+    asyncio.run(copy_for_ever(read_settings()) if mode == "copy" else fail(read_settings(), *rest))
