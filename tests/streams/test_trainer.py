@@ -163,8 +163,9 @@ async def test_new_products_get_factors_of_their_kind_from_their_vectors(setting
     for kind in range(KINDS):
         predicted = model.predict(vectors_of(kind), np.zeros(0, dtype=np.float32))
         assert predicted is not None
-        item_ids, _ = model.top(predicted, 4)
-        assert {item_id.split("-")[0] for item_id in item_ids} == {f"kind{kind}"}
+        assert model.add_content_item(f"new-{kind}", predicted)
+        item_ids, _ = model.top(model.fold_in([(f"kind{kind}-0", 5.0)]), ITEMS_A_KIND + 1)
+        assert [item_id for item_id in item_ids if item_id.startswith("new")] == [f"new-{kind}"]
 
 
 async def test_each_fit_is_a_new_version_in_the_other_slot_and_starts_from_the_one_before(
