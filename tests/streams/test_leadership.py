@@ -1,0 +1,39 @@
+"""There is one active trainer at most, and soon another when it is gone."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from recsys.errors import ConfigError
+from streams.leadership import Leadership
+from streams.log.base import TopicSpec
+from streams.log.kafka import KafkaLog
+from streams.log.open import open_log
+from streams.settings import Settings
+
+
+async def test_on_the_embedded_log_the_one_process_leads(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    async with Leadership(settings, open_log(settings)) as leadership:
+        await asyncio.wait_for(leadership.wait_until_leader(), 1)
+    assert not leadership.is_leader.is_set()
+
+
+async def test_a_second_trainer_waits_until_the_first_is_gone(kafka: str, topic_prefix: str) -> None:
+    settings = Settings(broker=f"kafka://{kafka}", topic_prefix=topic_prefix)
+    log = KafkaLog(settings)
+    await log.start()
+    with pytest.raises(ConfigError, match="trainer"):
+        await Leadership(settings, log).__aenter__()
+    await log.create([TopicSpec(f"{topic_prefix}trainer", 1)])
+    async with Leadership(settings, log, session_timeout_s=2) as second:
+        await asyncio.wait_for(second.wait_until_leader(), 20)
+        async with Leadership(settings, log, session_timeout_s=2) as third:
+            # The holder steps down for the moment of the rebalance that lets the other in, then leads again.
+            await asyncio.wait_for(second.wait_until_leader(), 20)
+            assert not third.is_leader.is_set()
+            await second.__aexit__()
+            await asyncio.wait_for(third.wait_until_leader(), 20)
+            assert not second.is_leader.is_set()
+    await log.stop()
