@@ -294,3 +294,41 @@ def test_faults_name_no_person() -> None:
         with pytest.raises(EventError) as caught:
             parse_click(value, record_ts_ms=RECORD_TS_MS)
         assert str(CLICK["user_id"]) not in caught.value.text
+
+
+@pytest.mark.parametrize(
+    ("missing", "other", "value", "field", "expected"),
+    [
+        *(("event_id", name, "m-1", "event_id", "m-1") for name in ("messageId", "eventId", "message_id")),
+        ("session_id", "sessionId", "s-2", "session_id", "s-2"),
+        ("session_id", "ga_session_id", 77, "session_id", "77"),
+        *(
+            ("ts", name, RECORD_TS_MS - 5000, "ts_ms", RECORD_TS_MS - 5000)
+            for name in ("timestamp", "originalTimestamp")
+        ),
+        *(
+            ("ts", name, (RECORD_TS_MS - 5000) * 1000, "ts_ms", RECORD_TS_MS - 5000)
+            for name in ("timestamp_micros", "event_timestamp")
+        ),
+        ("item_id", "product_id", "sku-2", "item_id", "sku-2"),
+        ("user_id", "userId", "u-2", "user_id", "u-2"),
+        ("", "currency", "EUR", "value", 1.0),
+        ("", "messageId", "m-1", "event_id", "01HF"),
+        ("", "timestamp", 1, "ts_ms", RECORD_TS_MS + 1000),
+    ],
+)
+def test_one_field_of_another_spelling_fills_what_is_missing(
+    missing: str, other: str, value: object, field: str, expected: object
+) -> None:
+    read = parse_click(click(missing, **{"value": 129.0, other: value}), record_ts_ms=RECORD_TS_MS)
+
+    assert getattr(read, field) == expected
+
+
+@pytest.mark.parametrize("name", ["event_id", "session_id", "ts"])
+def test_null_and_left_out_are_the_same(name: str) -> None:
+    left_out = parse_click(click(name), record_ts_ms=RECORD_TS_MS)
+
+    assert parse_click(click(**{name: None}), record_ts_ms=RECORD_TS_MS) == left_out
+    if name != "ts":
+        assert parse_click(click(**{name: ""}), record_ts_ms=RECORD_TS_MS) == left_out
