@@ -12,7 +12,12 @@ from recsys.index.live import EQUAL_WEIGHTS, Hits, Part
 from recsys.types import ItemId, Vector
 
 WORDS_WEIGHT = 0.5
-"""What holding all of the query's words adds to the cosine."""
+"""What holding all of the query's words adds to the cosine.
+
+Known-item search in 3,600 real titles (UCI Online Retail, MiniLM), mean reciprocal rank for two words of a title, and
+for three with a letter missing: vectors alone .65 and .71, this .74 and .77, reciprocal rank fusion .72 and .76. A
+higher weight gains little there and loses where words stand in another form than the shop's.
+"""
 SPARE = 24
 """Hits fetched beyond those wanted, since variants of one product take only one place; too few cost a second scan."""
 

@@ -26,6 +26,7 @@ def found(words: WordIndex, text: str) -> list[int]:
         ("红苹果", ["红", "苹", "果", "红苹", "苹果"]),
         ("iPhone15手机壳", ["iphone15", "手", "机", "壳", "手机", "机壳"]),
         ("d'été, rock’n’roll", ["d'été", "rock’n’roll"]),
+        ("Boots, BERRIES glass bus shoes", ["boot", "berry", "glass", "bus", "shoe"]),
         ("___ - !", []),
     ],
 )
