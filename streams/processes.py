@@ -6,13 +6,14 @@ import logging
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import faust
 
 from recsys.errors import ConfigError
+from streams.agents.publish import Publisher
 from streams.agents.recommend import ClickProcessor
 from streams.agents.recommend_app import recommend_app
 from streams.log.base import Log
@@ -29,7 +30,11 @@ Role = Literal["embed", "recommend", "all"]
 ROLES: tuple[str, ...] = get_args(Role)
 STOP_WITHIN_S = 20.0
 """A stop that takes longer ends the process: the log repeats what was not acknowledged."""
+WATCH_S = 0.5
 PUBLISH_TRENDS_S = 1.0
+PUBLISH_TRENDING_S = 2.0
+RELIST_S = 5.0
+"""Raw lists lose a hidden product within 60 s; the passes over all users' lists are that far apart at least."""
 CRASHED = 70
 logger = logging.getLogger(__name__)
 
@@ -74,6 +79,13 @@ async def running(*coroutines: Any) -> AsyncIterator[None]:
                 task.cancel()
 
 
+async def every(seconds: float, step: Callable[[], Awaitable[None]]) -> None:
+    """Do a step again and again, with a pause between, until cancelled."""
+    while True:
+        await asyncio.sleep(seconds)
+        await step()
+
+
 class Worker:
     """One stream worker: the Faust agents of its roles, on views that it keeps itself.
 
@@ -107,11 +119,20 @@ class Worker:
             await app.start()
 
     async def run(self) -> None:
-        """Publish what is due every second; raises when an agent has crashed."""
-        while True:
-            await asyncio.sleep(PUBLISH_TRENDS_S)
+        """Publish what is due; raises when an agent has crashed, for then this process must end."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._watch())
             if self.processor is not None:
-                await self.processor.publish_trends()
+                parts = self._parts
+                publisher = Publisher(self.settings, parts.store, self.views, self.processor, now_ms)
+                group.create_task(every(PUBLISH_TRENDS_S, self.processor.publish_trends))
+                group.create_task(every(PUBLISH_TRENDING_S, publisher.publish_trending))
+                group.create_task(every(RELIST_S, publisher.relist_hidden))
+                group.create_task(publisher.publish_similar())
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(WATCH_S)
             for app in self.apps:
                 if app.crashed:
                     raise RuntimeError(f"{app.conf.id} has crashed: {app.crash_reason!r}")

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from itertools import islice
 
 import numpy as np
 
@@ -41,6 +42,8 @@ class SharedViews:
         self._assembler = FactorAssembler()
         self._without_factors: set[str] = set()
         """Items with vectors that may lack factors."""
+        self._without_similar: dict[str, None] = {}
+        self._hidden: set[str] = set()
         self._trends_changed = False
         self.catalog = Follower(log, prefix + topics.CATALOG, self._put_product)
         self.followers = (
@@ -82,14 +85,33 @@ class SharedViews:
                 self.catalogue.remove(item_id)
             else:
                 self.catalogue.put_fields(decode_fields(record.value))
-            product = self.catalogue.get(item_id)
-            group_id = product.group_id if product is not None else ""
-            self.items.show(item_id, visible=self.catalogue.is_visible(item_id), group_id=group_id)
+            self._show(item_id)
         elif record.value is None:
             self.catalogue.remove_vectors(item_id)
         else:
             self.catalogue.put_vectors(item_id, decode_vectors(record.value))
             self._without_factors.add(item_id)
+            self._without_similar[item_id] = None
+
+    def _show(self, item_id: str) -> None:
+        product = self.catalogue.get(item_id)
+        visible = product is not None and product.available
+        row = self.items.row(item_id)
+        if self.items.visible[row] and not visible:
+            self._hidden.add(item_id)
+        self.items.show(item_id, visible=visible, group_id=product.group_id if product is not None else "")
+
+    def take_hidden(self) -> set[str]:
+        """Items that have become invisible since the last call."""
+        hidden, self._hidden = self._hidden, set()
+        return hidden
+
+    def take_without_similar(self, limit: int) -> list[str]:
+        """Some items with new vectors, each once."""
+        taken = list(islice(self._without_similar, limit))
+        for item_id in taken:
+            del self._without_similar[item_id]
+        return taken
 
     def _put_trend(self, record: Record) -> None:
         if record.value is not None and record.key != COUNTED_TO_KEY:

@@ -174,7 +174,7 @@ class ClickProcessor:
                 ranked = rank_for(state, views, self._policy, n=self._policy.top_k)
                 made = make_list(user_id, state, ranked, views, partition=partition, generated_at=generated_at)
                 list_json = encode_list(made)
-                refreshes.records.append(NewRecord(self._recommendations, key, list_json, partition, _LIST_HEADERS))
+                refreshes.records.append(NewRecord(self._recommendations, key, list_json, partition, LIST_HEADERS))
             refreshes.writes.append(ListWrite(user_id, version, list_json, packed))
 
     async def emit(self, refreshes: Refreshes) -> None:
@@ -201,7 +201,7 @@ class ClickProcessor:
             await until_available(partial(self._log.append_many, records))
 
 
-_LIST_HEADERS: Headers = (("content-type", b"application/json"),)
+LIST_HEADERS: Headers = (("content-type", b"application/json"),)
 
 
 def parse_record(record: Record) -> Click:

@@ -144,6 +144,13 @@ class RedisStore:
         reply: bytes | None = await self._call("read a list", "GET", self._recs + user_id)
         return reply
 
+    async def get_lists(self, user_ids: Sequence[str]) -> list[bytes | None]:
+        """The lists of several users in one round trip, in their order; None where there is none."""
+        if not user_ids:
+            return []
+        found: list[bytes | None] = await self._call("read lists", "MGET", *(self._recs + user for user in user_ids))
+        return found
+
     async def get_user(self, user_id: str) -> tuple[str, bytes] | None:
         """The version and the content of a user's private state; None for a user who has none."""
         reply: bytes | None = await self._call("read a user's state", "GET", self._user + user_id)

@@ -282,3 +282,35 @@ async def test_keys_open_what_their_role_may(tmp_path: Path):
         assert await status("GET", "/healthz", "") == 200
         bearer = await shop.client.get("/v1/trending", headers={"Authorization": "Bearer r-key"})
         assert bearer.status_code == 200
+
+
+async def test_raw_lists_in_redis_lose_a_hidden_product_without_a_click(shop: Harness):
+    await shop.client.post("/v1/clicks", json={"user_id": "ann", "item_id": "lamp", "type": "click"})
+    before = await shop.until(lambda: _raw_list(shop, "ann"))
+    assert "boot" in {item["item_id"] for item in before["items"]}
+
+    await shop.put_product(a_product("boot", available=False))
+
+    after = await shop.until(lambda: _raw_list(shop, "ann", newer_than=before["version"]))
+    assert "boot" not in {item["item_id"] for item in after["items"]}
+    assert after["trigger"] is None
+    assert after["version"] == before["version"][:-8] + "00000001"
+
+
+async def _raw_list(shop: Harness, user_id: str, newer_than: str = ""):
+    packed = await shop.parts.store.get_list(user_id)
+    made = json.loads(packed) if packed else None
+    return made if made and made["version"] > newer_than else None
+
+
+async def test_popular_and_similar_items_stand_in_redis(shop: Harness):
+    await shop.client.post("/v1/clicks", json={"user_id": "ann", "item_id": "lamp", "type": "click"})
+
+    async def trending():
+        return await shop.parts.store.get_trending(5)
+
+    async def similar():
+        return await shop.parts.store.get_similar("lamp")
+
+    assert (await shop.until(trending))[0][0] == "lamp"
+    assert json.loads(await shop.until(similar))[0]["item_id"] == "bulb"

@@ -1,0 +1,90 @@
+"""What one worker publishes for all: popular and similar items, and lists that hidden items must leave."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from functools import partial
+
+import msgspec
+
+from recsys.search import similar
+from streams.agents.recommend import ClickProcessor
+from streams.agents.relist import relist, users_with
+from streams.policy import recommend_policy
+from streams.retry import until_available
+from streams.settings import Settings
+from streams.shared_views import SharedViews
+from streams.stores.redis import RedisStore
+
+TRENDING = 200
+"""Items in `freshet:trending`."""
+SIMILAR = 20
+"""Items in each `freshet:similar:{item_id}`."""
+SIMILAR_SHARE = 0.1
+"""Share of one core's time that goes into similar items: at 100,000 products all are done in some hours."""
+SIMILAR_AT_ONCE = 10
+
+
+class Publisher:
+    """Writes what is shared by all users; only the owner of partition 0 of `clicks` does, so that there is one writer.
+
+    Lists are each owner's own business: `relist_hidden` is for every worker.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: RedisStore,
+        views: SharedViews,
+        processor: ClickProcessor,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._settings, self._store, self._views, self._processor = settings, store, views, processor
+        self._policy = recommend_policy(settings)
+        self._now_ms = now_ms
+
+    @property
+    def is_owner(self) -> bool:
+        return 0 in self._processor.partitions
+
+    async def publish_trending(self) -> None:
+        """Replace the popular items in Redis."""
+        rows, popularity = self._views.trends.top(TRENDING)
+        items, visible = self._views.items, self._views.items.visible
+        scores = {
+            items.ids[row]: score for row, score in zip(rows.tolist(), popularity.tolist(), strict=True) if visible[row]
+        }
+        if self.is_owner and scores:
+            await until_available(partial(self._store.set_trending, scores))
+
+    async def publish_similar(self) -> None:
+        """Publish similar items of products with new vectors, forever, in a small share of the time."""
+        while True:
+            waiting = self._views.take_without_similar(SIMILAR_AT_ONCE) if self.is_owner else []
+            if not waiting:
+                await asyncio.sleep(1.0)
+                continue
+            started = time.monotonic()
+            found = await asyncio.to_thread(self._similar, waiting)
+            await until_available(partial(self._store.put_similar, found))
+            await asyncio.sleep((time.monotonic() - started) * (1 - SIMILAR_SHARE) / SIMILAR_SHARE)
+
+    def _similar(self, item_ids: list[str]) -> dict[str, bytes]:
+        catalogue = self._views.catalogue
+        return {
+            item_id: msgspec.json.encode(similar(catalogue, item_id, SIMILAR))
+            for item_id in item_ids
+            if catalogue.is_visible(item_id)
+        }
+
+    async def relist_hidden(self) -> None:
+        """Make those lists anew that name what was hidden or deleted since the last call."""
+        hidden = self._views.take_hidden()
+        if not hidden:
+            return
+        for owned in list(self._processor.partitions.values()):
+            user_ids = await until_available(partial(users_with, hidden, owned, self._store))
+            if self._processor.partitions.get(owned.partition) is not owned or not user_ids:
+                continue
+            refreshes = relist(user_ids, owned, self._views.now(), self._policy, self._settings, self._now_ms)
+            await until_available(partial(self._processor.emit, refreshes))
