@@ -1,0 +1,109 @@
+"""Texts and files of pictures -> vectors, off the event loop, one batch at a time."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+from PIL.Image import Image
+
+from encoders.base import Encoder
+from encoders.pictures import decode_picture
+from recsys.errors import ConfigError, EncodingError
+from recsys.types import Vector
+
+Input = TypeVar("Input")
+
+PICTURE_SIDE = 256
+"""Pixels of the shorter side that networks resize from."""
+_NO_VECTOR = np.zeros(0, np.float32)
+logger = logging.getLogger(__name__)
+
+
+class Part(NamedTuple):
+    """One part's vector, shape (dim,), and why it is missing, if it is: reason and text."""
+
+    vector: Vector
+    fault: tuple[str, str] | None = None
+
+
+MISSING = Part(_NO_VECTOR)
+
+
+class Vectorizer:
+    """Both encoders behind one thread: torch gains nothing from two, and decoding leaves the loop alone.
+
+    `text` or `image` is None where that encoder is `none`.
+    """
+
+    def __init__(self, text: Encoder[str] | None, image: Encoder[Image] | None) -> None:
+        self.text, self.image = text, image
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="embed")
+
+    @property
+    def text_name(self) -> str:
+        return self.text.name if self.text else ""
+
+    @property
+    def image_name(self) -> str:
+        return self.image.name if self.image else ""
+
+    async def load(self) -> None:
+        """Have both networks loaded; raises ConfigError when one cannot be."""
+
+        def load() -> None:
+            for encoder in (self.text, self.image):
+                if encoder:
+                    encoder.encode([])
+
+        await asyncio.get_running_loop().run_in_executor(self._thread, load)
+
+    async def encode(self, texts: Sequence[str], pictures: Sequence[bytes | None]) -> list[tuple[Part, Part]]:
+        """Encode products: for each its text's part and its picture's; raises nothing for what a product is."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._encode, texts, pictures)
+
+    def close(self) -> None:
+        """Let the batch that is under way end, unheard."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _encode(self, texts: Sequence[str], pictures: Sequence[bytes | None]) -> list[tuple[Part, Part]]:
+        text_parts = _encoded(self.text, [text or None for text in texts], lambda text: text)
+        image_parts = _encoded(self.image, pictures, lambda data: decode_picture(data, PICTURE_SIDE))
+        return list(zip(text_parts, image_parts, strict=True))
+
+
+def _encoded(
+    encoder: Encoder[Input] | None, sources: Sequence[bytes | str | None], read: Callable[..., Input]
+) -> list[Part]:
+    """Encode what is there and can be read, together if that works, else one by one."""
+    parts = [MISSING] * len(sources)
+    inputs: dict[int, Input] = {}
+    for place, source in enumerate(sources):
+        if source is None or encoder is None:
+            continue
+        try:
+            inputs[place] = read(source)
+        except EncodingError as error:
+            parts[place] = Part(_NO_VECTOR, (error.reason, error.text))
+    if encoder is None or not inputs:
+        return parts
+    try:
+        vectors = encoder.encode(list(inputs.values()))
+        for place, vector in zip(inputs, vectors, strict=True):
+            parts[place] = Part(vector)
+    except ConfigError:
+        raise
+    except Exception:  # one bad input must not cost the others theirs, whatever the network raises for it
+        logger.exception("A batch of %d could not be encoded; trying one by one.", len(inputs))
+        for place, value in inputs.items():
+            parts[place] = _one(encoder, value)
+    return parts
+
+
+def _one(encoder: Encoder[Input], value: Input) -> Part:
+    try:
+        return Part(encoder.encode([value])[0])
+    except Exception as error:
+        return Part(_NO_VECTOR, ("encoder-failed", f"{encoder.name} could not encode it: {error!r:.300}"))
