@@ -100,6 +100,21 @@ def test_generations_take_turns_in_two_slots_and_compaction_keeps_what_is_in_use
     assert previous.generation == 4
 
 
+def test_a_manifest_that_is_read_before_the_chunks_waits_for_its_own() -> None:
+    several: list[Record] = []
+    previous: Manifest | None = None
+    for generation in range(1, 4):
+        whole = generation_of(factors_of(2_500, seed=generation, generation=generation), previous)
+        several += records(whole)
+        previous = whole.manifest
+    newest, chunks = several[-1], [record for record in several if record.topic == "item-factors"]
+
+    models = fed(FactorAssembler(), [newest, *chunks])
+
+    assert previous is not None
+    assert [model.version for model in models] == [previous.version]
+
+
 def test_no_record_is_larger_than_a_log_takes() -> None:
     for trained in (factors_of(700, n_factors=512), factors_of(2_000, n_factors=150, id_length=500)):
         whole = generation_of(trained)
