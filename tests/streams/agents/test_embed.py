@@ -4,6 +4,7 @@ import asyncio
 import base64
 import contextlib
 import json
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -373,6 +374,52 @@ async def test_a_newer_message_overtakes_an_older_ones_picture(bench: Bench, gat
     assert np.argmax(unpack_vector(vectors.image)) == 0
     assert len([r for r in await bench.topic(topics.CATALOG) if r.key == vectors_key("lamp")]) == 1
     assert worker.processor.counters.overtaken == 1
+
+
+async def test_a_newer_message_overtakes_vectors_that_are_being_made(bench: Bench):
+    started, may_end = threading.Event(), threading.Event()
+
+    class Slow(Letters):
+        def encode(self, batch):
+            if "A fine lamp" in batch:
+                started.set()
+                may_end.wait(DEADLINE_S)
+            return super().encode(batch)
+
+    worker = bench.worker(starts=False)
+    worker.processor._vectorizer.text = Slow()
+    worker.start()
+    await worker.take_in(await bench.produce(a_product()))
+    await until(started.is_set)
+    await worker.take_in(await bench.produce(a_product(title="New")))
+    may_end.set()
+    await until(lambda: len(worker.acked) == 2)
+
+    assert len([r for r in await bench.topic(topics.CATALOG) if r.key == vectors_key("lamp")]) == 1
+    assert (await bench.vectors()).content == (await bench.fields()).content
+
+
+async def test_a_newer_message_while_vectors_are_written_is_acknowledged_once_and_wins(bench: Bench, monkeypatch):
+    worker = bench.worker()
+    append, is_writing, may_end = bench.log.append_many, asyncio.Event(), asyncio.Event()
+
+    async def slow(records):
+        if any(record.key == vectors_key("lamp") for record in records):
+            is_writing.set()
+            await may_end.wait()
+        return await append(records)
+
+    monkeypatch.setattr(bench.log, "append_many", slow)
+    await worker.take_in(await bench.produce(a_product()))
+    await is_writing.wait()
+    newer = asyncio.create_task(worker.take_in(await bench.produce(a_product(title="New"))))
+    await until(lambda: worker.processor.counters.overtaken)
+    may_end.set()
+    await newer
+    await until(lambda: len(worker.acked) == 2)
+
+    assert len(set(worker.acked)) == 2
+    assert (await bench.vectors()).content == (await bench.fields()).content
 
 
 async def test_a_price_that_comes_while_vectors_are_made_waits_for_them_too(bench: Bench, gate: Gate):
