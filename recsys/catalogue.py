@@ -6,7 +6,7 @@ record that is older than what is held (a redelivery) changes nothing. A product
 """
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ from recsys.index.live import LiveIndex, Part
 from recsys.index.mutable import Mask, MutableSegment
 from recsys.records import CatalogueFields, CatalogueVectors, unpack_vector
 from recsys.types import ItemId, ItemRow, Rows, Vector
-from recsys.words import WordIndex
+from recsys.words import WordIndex, same_words
 
 
 class VectorsOrigin(msgspec.Struct, frozen=True, array_like=True):
@@ -162,13 +162,15 @@ class Catalogue:
         return None if record is None else record.product
 
     def fields(self, item_id: ItemId) -> CatalogueFields | None:
-        row = self._ids.row(item_id)
-        return None if row is None else self._fields.get(row)
+        with self._lock:
+            row = self._ids.row(item_id)
+            return None if row is None else self._fields.get(row)
 
     def vectors_origin(self, item_id: ItemId) -> VectorsOrigin | None:
         """What the product's vectors were made of; None where it has no vectors record."""
-        row = self._ids.row(item_id)
-        return None if row is None else self._origins.get(row)
+        with self._lock:
+            row = self._ids.row(item_id)
+            return None if row is None else self._origins.get(row)
 
     def text_vector(self, item_id: ItemId) -> Vector | None:
         """A copy, float32, shape (dim,); None for a missing part."""
@@ -185,8 +187,9 @@ class Catalogue:
 
     def is_visible(self, item_id: ItemId) -> bool:
         """Whether an answer may contain the product."""
-        row = self._ids.row(item_id)
-        return row is not None and bool(self._visible[row])
+        with self._lock:
+            row = self._ids.row(item_id)
+            return row is not None and bool(self._visible[row])
 
     def hidden(self) -> frozenset[ItemId]:
         """Products that say `available: false`; deleted ones are unknown here. O(their number)."""
@@ -250,7 +253,7 @@ class Catalogue:
         """A catalogue of entries, and of segments in which row i is the i-th entry."""
         catalogue = cls()
         for entry in entries:
-            row = catalogue._ids.add(entry.item_id)
+            row = catalogue._living_row(entry.item_id)
             if entry.fields is not None:
                 catalogue.put_fields(entry.fields)
             if entry.origin is not None:
@@ -265,13 +268,11 @@ class Catalogue:
         if old is not None:
             self._filters.remove(row, old)
         self._filters.put(row, new)
-        if old is None or _texts(old) != _texts(new):
+        if old is None or not same_words(old, new):
             self._words.put(row, new)
 
     def _show(self, row: ItemRow, available: bool) -> bool:
         """Whether the product was visible before."""
-        if row >= len(self._visible):
-            self._visible = np.concatenate([self._visible, np.zeros(len(self._visible), dtype=np.bool_)])
         before, self._visible[row] = bool(self._visible[row]), available
         (self._hidden.discard if available else self._hidden.add)(self._ids[row])
         return before
@@ -289,6 +290,8 @@ class Catalogue:
 
     def _living_row(self, item_id: ItemId) -> ItemRow:
         row = self._ids.add(item_id)
+        if row >= len(self._visible):
+            self._visible = np.concatenate([self._visible, np.zeros(row + 1, dtype=np.bool_)])
         self._dead.discard(row)
         return row
 
@@ -312,14 +315,3 @@ class Catalogue:
         self._origins = {new_rows[row]: origin for row, origin in self._origins.items()}
         self._visible = np.concatenate([self._visible[kept], np.zeros(1024, dtype=np.bool_)])
         self._dead = set()
-
-
-def _texts(product: Product) -> tuple[str, str, str, tuple[str, ...], tuple[str, ...], Mapping[str, str]]:
-    return (
-        product.title,
-        product.description,
-        product.brand,
-        product.category,
-        product.tags,
-        product.attributes,
-    )

@@ -97,7 +97,7 @@ class FilterIndex:
         for value in _facets(product):
             self._rows.add(value, row)
         if row >= len(self._prices):
-            self._prices = np.concatenate([self._prices, np.full(max(1024, row), np.nan)])
+            self._prices = np.concatenate([self._prices, np.full(max(1024, row + 1), np.nan)])
         self._prices[row] = np.nan if product.price is None else product.price.amount
 
     def remove(self, row: ItemRow, product: Product) -> None:
@@ -112,7 +112,9 @@ class FilterIndex:
         inside = kept < len(new_rows)
         new_rows[kept[inside]] = np.flatnonzero(inside)
         self._rows.renumber(new_rows)
-        self._prices = np.where(inside, self._prices[np.where(inside, kept, 0)], np.nan)
+        prices = np.full(len(kept) + 1024, np.nan)
+        prices[np.flatnonzero(inside)] = self._prices[kept[inside]]
+        self._prices = prices
 
     def categories(self) -> dict[str, int]:
         """Every category with the number of its products, hidden ones included."""

@@ -16,6 +16,7 @@ B = 0.5
 """How much long texts are held back; 1 punishes good descriptions, 0 favours stuffed ones."""
 FIELD_WEIGHTS: Mapping[str, float] = {"title": 3.0, "brand": 2.0, "category": 2.0, "tags": 2.0, "rest": 1.0}
 """A word in the title counts as three in the description."""
+WORD_FIELDS = ("title", "description", "brand", "category", "tags", "attributes")
 MAX_QUERY_TOKENS = 64
 """Of a query; the rest is left out, so that a pasted page cannot hold a search up."""
 
@@ -63,6 +64,11 @@ def weighted_tokens(product: Product) -> dict[str, float]:
             for token in tokens(text):
                 counts[token] = counts.get(token, 0.0) + FIELD_WEIGHTS[field]
     return counts
+
+
+def same_words(one: Product, other: Product) -> bool:
+    """Whether two states of a product are found by the same words, as after a change of price."""
+    return all(getattr(one, field) == getattr(other, field) for field in WORD_FIELDS)
 
 
 class WordIndex:
@@ -123,10 +129,12 @@ class WordIndex:
         new_rows[kept[inside]] = np.flatnonzero(inside)
         self._postings.renumber(new_rows)
         self._tokens = {ItemRow(int(new_rows[row])): words for row, words in self._tokens.items()}
-        self._lengths = np.where(inside, self._lengths[np.where(inside, kept, 0)], 0).astype(np.float32)
+        lengths = np.zeros(len(kept) + 1024, dtype=np.float32)
+        lengths[np.flatnonzero(inside)] = self._lengths[kept[inside]]
+        self._lengths = lengths
 
     def _set_length(self, row: ItemRow, length: float) -> None:
         if row >= len(self._lengths):
-            self._lengths = np.concatenate([self._lengths, np.zeros(max(1024, row), dtype=np.float32)])
+            self._lengths = np.concatenate([self._lengths, np.zeros(max(1024, row + 1), dtype=np.float32)])
         self._total_length += length - float(self._lengths[row])
         self._lengths[row] = length

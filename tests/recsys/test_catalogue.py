@@ -35,6 +35,18 @@ def test_vectors_alone_are_not_visible():
     assert not catalogue.plan().allowed.any()
 
 
+def test_any_number_of_vectors_may_come_before_the_first_fields():
+    catalogue = Catalogue()
+    for number in range(3000):
+        catalogue.put_vectors(f"item-{number}", vectors(unit(1, 0)))
+
+    assert not catalogue.is_visible("item-2999")
+    assert not catalogue.plan(exclude=("item-2999",)).allowed.any()
+    assert len(catalogue_from_snapshot(catalogue_to_snapshot(catalogue)).plan().allowed) == 3000
+    catalogue.put_fields(fields("item-2999"))
+    assert catalogue.plan().index.search({"text": unit(1, 0)}, 9, catalogue.plan().allowed)[0][0] == "item-2999"
+
+
 def test_a_redelivered_older_record_changes_nothing():
     catalogue = Catalogue()
     catalogue.put_fields(fields("lamp", offset=5, title="New"))
