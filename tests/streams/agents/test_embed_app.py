@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from faust.transport.drivers import TRANSPORTS
 
+from recsys.errors import ConfigError
 from recsys.records import vectors_key
 from streams import topics
 from streams.agents.embed import EmbedProcessor
-from streams.agents.embed_app import embed_app
+from streams.agents.embed_app import embed_app, open_embed_app
 from streams.agents.partition import read_to_end
 from streams.agents.vectors import Vectorizer
 from streams.apps import app_id
@@ -44,6 +45,14 @@ async def settings_and_log(tmp_path: Path) -> AsyncIterator[tuple[Settings, Log]
     await log.create(topics.all_topics(settings))
     yield settings, log
     await log.stop()
+
+
+class Own(Letters):
+    """A shop's own encoder."""
+
+    def __init__(self, device: str) -> None:
+        super().__init__()
+        self.device = device
 
 
 @contextlib.asynccontextmanager
@@ -114,3 +123,23 @@ async def test_what_was_not_embedded_when_the_worker_stopped_comes_again(setting
     assert await committed(settings, log) == 0
     async with running(settings, log) as again:
         await until(lambda: again.counters.embedded == 1)
+
+
+async def test_the_settings_name_the_encoders(settings_and_log):
+    settings, log = settings_and_log
+    chosen = settings.model_copy(
+        update={"image_encoder": "none", "text_encoder": "tests.streams.agents.test_embed_app.Own"}
+    )
+    async with open_redis(settings) as store, open_embed_app(chosen, log, store) as app:
+        await produce(log, "lamp")
+        await app.start()
+        deadline = time.monotonic() + DEADLINE_S
+        while vectors_key("lamp") not in (found := await keys(log)):
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.02)
+        await app.stop()
+
+    assert len(found) == 2
+    with pytest.raises(ConfigError, match="FRESHET_IMAGE_ENCODER"):
+        async with open_embed_app(settings.model_copy(update={"image_encoder": "resnet"}), log, store):
+            pass
