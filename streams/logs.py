@@ -16,7 +16,7 @@ from streams.settings import Settings
 
 LONGEST_FIELD = 2000
 """Characters; a trace fits, a message body that slipped into a log line does not."""
-QUIET = ("aiokafka", "kafka", "faust", "mode", "aiohttp.access", "uvicorn.access", "asyncio")
+QUIET = ("aiokafka", "kafka", "faust", "mode", "aiohttp.access", "uvicorn.access", "asyncio", "faiss.loader")
 """Libraries that tell too much below a warning; faust would even show keys and values of messages."""
 PERSON = ("user_id", "actor")
 KEY_FILE = "log.key"

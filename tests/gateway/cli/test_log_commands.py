@@ -252,6 +252,7 @@ def test_a_holder_that_refuses_is_one_sentence(
     assert sentence in outcome.err
 
 
+@pytest.mark.slow  # the client tries for 20 s
 def test_a_broker_that_is_not_there_is_one_sentence(freshet: Freshet) -> None:
     freshet.env["FRESHET_BROKER"] = "kafka://127.0.0.1:1"
     outcome = freshet("topics")
