@@ -72,8 +72,10 @@ class SafeConsumerMixin(Consumer):  # type: ignore[misc]
         """Return the offset to commit, None when the oldest delivered event is not acked yet."""
         waiting = self._delivered.get(tp, deque())
         acked = self._acked_index[tp]
+        # Faust takes no ack below what is committed; such an offset comes again when a seek and a commit cross.
+        committed = self._committed_offset[tp] or 0
         newest_done = -1
-        while waiting and waiting[0] in acked:
+        while waiting and (waiting[0] in acked or waiting[0] < committed):
             newest_done = waiting.popleft()
         oldest_waiting = waiting[0] if waiting else None
         # Faust asks `_acked` which partitions have acks, and `_acked_index` whether an offset is acked.
