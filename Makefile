@@ -51,8 +51,9 @@ bench-search: $(VENV)/.test ## how good and how fast search is
 chaos: $(VENV)/.test ## faults under load
 	@$(BIN)/python -m benchmarks.run chaos $(BENCH)
 
-schemas: $(VENV)/.runtime ## docs/asyncapi.yaml and docs/schemas/ from the code
+schemas: $(VENV)/.runtime ## docs/asyncapi.yaml, docs/schemas/ and docs/settings.md from the code
 	$(BIN)/python -m streams.wire.schemas
+	$(BIN)/python -m streams.settings_page
 
 services: $(VENV)/.test ## what the tests need besides Python: Kafka, redis-server, Chromium, the AsyncAPI parser
 	@.ci/services
