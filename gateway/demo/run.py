@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import time
 from collections import deque
@@ -163,7 +164,7 @@ class Shop:
 
 
 def _take(products: Iterator[SampleProduct], n: int) -> list[SampleProduct]:
-    return [product for product, _ in zip(products, range(n), strict=False)]
+    return list(itertools.islice(products, n))
 
 
 def _figures(url: str, watch: Watch, worker: Worker, trainer: Trainer, shop: Shop) -> DemoFigures:
