@@ -86,7 +86,7 @@ def as_ours(error: BaseException, doing: str) -> RecsysError:
         What failed, as the beginning of a sentence: "appending to clicks".
     """
     name = type(error).__name__.removesuffix("Error")
-    text = f"{doing} failed: {error or type(error).__name__}"
+    text = f"{doing} failed: {str(error) or type(error).__name__}"
     if name in TOO_LARGE:
         return EventError("too-large", f"{text}. The broker takes no record of this size.")
     if name in MALFORMED:
