@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import logging
 import socket
+from collections.abc import Coroutine
+from typing import Any
 
 import uvicorn
 
@@ -33,7 +35,7 @@ async def _serve(settings: Settings, stop: asyncio.Event) -> None:
                 await serve(gateway, parts, listening, stop)
 
 
-def background(gateway: Gateway) -> tuple[object, ...]:
+def background(gateway: Gateway) -> tuple[Coroutine[Any, Any, None], ...]:
     """What a gateway does beside answering."""
     return gateway.changes.run(), gateway.load_encoders()
 

@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -30,6 +30,7 @@ Role = Literal["embed", "recommend", "all"]
 ROLES: tuple[str, ...] = get_args(Role)
 STOP_WITHIN_S = 20.0
 """A stop that takes longer ends the process: the log repeats what was not acknowledged."""
+CANCEL_AGAIN_S = 0.5
 WATCH_S = 0.5
 PUBLISH_TRENDS_S = 1.0
 PUBLISH_TRENDING_S = 2.0
@@ -68,15 +69,38 @@ async def outside(settings: Settings) -> AsyncIterator[Outside]:
 
 
 @contextlib.asynccontextmanager
-async def running(*coroutines: Any) -> AsyncIterator[None]:
-    """Keep background tasks running for as long as the block lasts; the first that fails ends the block."""
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(coroutine) for coroutine in coroutines]
-        try:
-            yield
-        finally:
+async def running(*coroutines: Coroutine[Any, Any, Any]) -> AsyncIterator[None]:
+    """Keep background tasks running for as long as the block lasts; the first that fails ends the block with its error.
+
+    Unlike asyncio.TaskGroup it asks a task to end more than once: redis-py and aiokafka swallow a cancellation that
+    comes while they connect.
+    """
+    block = asyncio.current_task()
+    failures: list[BaseException] = []
+    is_open = True
+
+    def on_done(task: asyncio.Task[Any]) -> None:
+        if is_open and not task.cancelled() and (error := task.exception()) is not None:
+            failures.append(error)
+            if len(failures) == 1 and block is not None:
+                block.cancel()
+
+    tasks = {asyncio.create_task(coroutine) for coroutine in coroutines}
+    for task in tasks:
+        task.add_done_callback(on_done)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not failures or block is None:
+            raise
+        block.uncancel()
+        raise failures[0] from None
+    finally:
+        is_open = False
+        while tasks:
             for task in tasks:
                 task.cancel()
+            _, tasks = await asyncio.wait(tasks, timeout=CANCEL_AGAIN_S)
 
 
 async def every(seconds: float, step: Callable[[], Awaitable[None]]) -> None:
@@ -205,13 +229,12 @@ async def _until_stopped(main: Callable[[asyncio.Event], Any]) -> int:
         loop.add_signal_handler(number, on_signal)
     try:
         await main(stop)
-    except* ConfigError as group:
-        raise first_of(group) from None
+    except BaseExceptionGroup as group:
+        raise first_of(group) from group
     return 0
 
 
 def first_of(group: BaseExceptionGroup[Any]) -> BaseException:
-    """The first plain error in a group of errors."""
-    errors: Sequence[BaseException] = group.exceptions
-    first = errors[0]
+    """The first plain error in a group of errors: one sentence is better than a tree."""
+    first: BaseException = group.exceptions[0]
     return first_of(first) if isinstance(first, BaseExceptionGroup) else first
