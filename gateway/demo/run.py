@@ -31,6 +31,8 @@ from streams.wire.lists import decode_list
 EVENTS_PER_S = 20.0
 PRODUCTS_AT_ONCE = 25
 """Products sent together: their pictures take about 0.2 s to draw."""
+FIRST_SHELVES = 100
+"""Products after which the first shoppers come in."""
 FIRST_FIT_AT = 400
 """Events to the first fit, unless the settings say otherwise: twenty seconds of shoppers."""
 LATENCIES = 2_000
@@ -39,6 +41,7 @@ logger = logging.getLogger(__name__)
 
 def run_demo(settings: Settings, empty: bool, exit_after: float | None) -> int:
     """Run the demo until told to stop, or for so many seconds; returns the exit code."""
+    logging.getLogger().setLevel(logging.WARNING)  # the panel tells what goes on
     return run_until_stopped(lambda stop: _demo(demo_settings(settings), empty, exit_after, stop))
 
 
@@ -116,26 +119,36 @@ class Shop:
         if empty:
             self._watch.note = "An empty shop: POST /v1/products and /v1/clicks."
             return
-        await self._open()
-        self._watch.note = "The shop is open."
-        async with running(self._look()):
-            await self._shop()
+        async with running(self._look(), self._shop()):
+            await self._open()
+            self._watch.note = "The shop is open."
+            await asyncio.Event().wait()
 
     async def _open(self) -> None:
         """Draw the pictures and send the products, unless an earlier demo has."""
         settings, log = self._parts.settings, self._parts.log
         topic = settings.topic_prefix + topics.PRODUCTS
         if sum((await log.end_offsets(topic)).values()) >= len(self._products):
-            self._watch.products = len(self._products)
+            self._let_in(self._products)
             return
-        assert settings.media_dir is not None
+        assert settings.media_dir is not None  # noqa: S101  (demo_settings sees to it)
         self._watch.note = "Opening the shop: drawing pictures."
         drawn = write_pictures(self._products, settings.media_dir)
+        sent: list[SampleProduct] = []
         while batch := await asyncio.to_thread(_take, drawn, PRODUCTS_AT_ONCE):
             await log.append_many(
                 [NewRecord(topic, product.item_id.encode(), msgspec.json.encode(product.message)) for product in batch]
             )
-            self._watch.products += len(batch)
+            sent += batch
+            if len(sent) == FIRST_SHELVES or len(sent) == len(self._products):
+                self._let_in(sent)
+            self._watch.products = len(sent)
+
+    def _let_in(self, products: list[SampleProduct]) -> None:
+        """Shoppers know the products that are in the shop by now."""
+        self._watch.products = len(products)
+        # A seed of its own for each start: a second demo goes on and does not repeat the first one's events.
+        self.shoppers = Shoppers(now_ms() % 2**31, products=[product.message for product in products])
 
     async def _look(self) -> None:
         """Keep up with the lists that the shoppers are shown."""
@@ -151,9 +164,10 @@ class Shop:
     async def _shop(self) -> None:
         watch, log = self._watch, self._parts.log
         topic = self._parts.settings.topic_prefix + topics.CLICKS
-        # A seed of its own for each start: a second demo goes on and does not repeat the first one's events.
-        self.shoppers = Shoppers(now_ms() % 2**31, products=[product.message for product in self._products])
         while True:
+            if self.shoppers is None:
+                await asyncio.sleep(0.1)
+                continue
             click = self.shoppers.next_action(now_ms(), watch.lists)
             user_id = click["user_id"]
             if click["type"] not in ("impression", "search"):
