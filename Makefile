@@ -14,7 +14,7 @@ BENCH ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check lint types format bench bench-quality bench-search chaos lock schemas services venv clean
+.PHONY: help demo test check check-tests lint types format bench bench-quality bench-search chaos lock schemas services venv clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -25,8 +25,11 @@ demo: $(VENV)/.runtime ## the whole of it in one process on http://127.0.0.1:800
 test: services ## every test, on real Kafka, Redis and Chromium; PYTEST_ARGS="tests/streams -k redis"
 	$(BIN)/pytest $(PYTEST_ARGS)
 
-check: lint types ## lint, types and the tests on embedded parts alone: no root, no Java, under 3 minutes
-	$(BIN)/pytest -m "$(EMBEDDED_ONLY)" $(PYTEST_ARGS)
+check: lint ## lint, types and the tests on embedded parts alone: no root, no Java, under 3 minutes
+	@$(MAKE) --no-print-directory -j2 types check-tests
+
+check-tests: $(VENV)/.test
+	$(BIN)/pytest -q -m "$(EMBEDDED_ONLY)" $(PYTEST_ARGS)
 
 lint: $(VENV)/.test ## ruff
 	$(BIN)/ruff check .
