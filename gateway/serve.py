@@ -29,7 +29,7 @@ def run_gateway(settings: Settings) -> int:
 async def _serve(settings: Settings, stop: asyncio.Event) -> None:
     with open_socket(settings) as listening:
         async with outside(settings) as parts:
-            views = SharedViews(settings, parts.log, recommend_policy(settings))
+            views = SharedViews(settings, parts.log, recommend_policy(settings), "gateway")
             gateway = Gateway(settings, parts.log, parts.store, views)
             async with running(views.run(), *background(gateway)):
                 await serve(gateway, parts, listening, stop)

@@ -27,9 +27,9 @@ from recsys.history import UserState, decode_state
 from recsys.rank import Filter as Allow
 from recsys.refresh import RecommendPolicy, make_list, rank_for
 from recsys.types import Vector
+from streams.clock import wall_clock_ms
 from streams.log.base import Log
 from streams.policy import recommend_policy
-from streams.processes import now_ms
 from streams.settings import Settings
 from streams.shared_views import SharedViews
 from streams.stores.redis import RedisStore
@@ -143,7 +143,7 @@ class Gateway:
         ranked = rank_for(
             state, views, self.policy, n=n, allow=self._allows(allow), exclude=exclude, context_item=context_item
         )
-        return make_list(user_id, state, ranked, views, partition=None, generated_at=rfc3339(now_ms()))
+        return make_list(user_id, state, ranked, views, partition=None, generated_at=rfc3339(wall_clock_ms()))
 
     def _allows(self, wanted: Filter | None) -> Allow | None:
         if wanted is None:

@@ -5,7 +5,6 @@ import contextlib
 import logging
 import os
 import signal
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -17,6 +16,7 @@ from recsys.errors import ConfigError
 from streams.agents.publish import Publisher
 from streams.agents.recommend import ClickProcessor
 from streams.agents.recommend_app import recommend_app
+from streams.clock import wall_clock_ms
 from streams.log.base import Log
 from streams.log.open import open_log
 from streams.policy import recommend_policy
@@ -39,11 +39,6 @@ RELIST_S = 5.0
 """Raw lists lose a hidden product within 60 s; the passes over all users' lists are that far apart at least."""
 CRASHED = 70
 logger = logging.getLogger(__name__)
-
-
-def now_ms() -> int:
-    """The wall clock, epoch milliseconds; only shells ask it."""
-    return time.time_ns() // 1_000_000
 
 
 @dataclass(frozen=True)
@@ -132,7 +127,7 @@ class Worker:
         log, store = self._parts.log, self._parts.store
         if self._role in ("recommend", "all"):
             policy = recommend_policy(self.settings)
-            self.processor = ClickProcessor(self.settings, log, store, self.views.now, policy, now_ms)
+            self.processor = ClickProcessor(self.settings, log, store, self.views.now, policy, wall_clock_ms)
             self.apps.append(recommend_app(self.settings, self.processor))
         if self._role in ("embed", "all"):
             # Only a worker that embeds loads what fetches and decodes pictures.
@@ -149,7 +144,7 @@ class Worker:
             group.create_task(self._watch())
             if self.processor is not None:
                 parts = self._parts
-                publisher = Publisher(self.settings, parts.store, self.views, self.processor, now_ms)
+                publisher = Publisher(self.settings, parts.store, self.views, self.processor, wall_clock_ms)
                 group.create_task(every(PUBLISH_TRENDS_S, self.processor.publish_trends))
                 group.create_task(every(PUBLISH_TRENDING_S, publisher.publish_trending))
                 group.create_task(every(RELIST_S, publisher.relist_hidden))
@@ -183,7 +178,7 @@ async def _work(settings: Settings, role: Role, stop: asyncio.Event) -> None:
     from streams.status import status_server
 
     async with outside(settings) as parts:
-        views = SharedViews(settings, parts.log, recommend_policy(settings))
+        views = SharedViews(settings, parts.log, recommend_policy(settings), "worker")
         worker = Worker(parts, views, role)
         async with (
             status_server(settings, lambda: worker.is_ready),

@@ -16,13 +16,17 @@ from recsys.refresh import RecommendPolicy
 from recsys.trends import Trends, decode_trend
 from streams import topics
 from streams.agents.partition import COUNTED_TO_KEY
+from streams.catalogue_file import CatalogueFile
+from streams.clock import wall_clock_ms
 from streams.log.base import Log, Record
+from streams.retry import until_available
 from streams.settings import Settings
 from streams.views import Follower
 from streams.wire.factors import FactorAssembler
 
 HOUSEKEEPING_S = 0.5
 """How often popularity is sorted anew and new items get factors: both are promised within a second."""
+SNAPSHOT_EVERY_S = 60.0
 NEW_ITEMS_AT_ONCE = 200
 """Items that get factors without a pause: about 5 ms during which no click is served."""
 _NONE = np.empty(0, dtype=np.float32)
@@ -32,8 +36,11 @@ logger = logging.getLogger(__name__)
 class SharedViews:
     """Catalogue, factors and trends, each kept live from its compacted topics."""
 
-    def __init__(self, settings: Settings, log: Log, policy: RecommendPolicy) -> None:
+    def __init__(self, settings: Settings, log: Log, policy: RecommendPolicy, name: str = "views") -> None:
+        """`name` tells apart the processes that share a data folder."""
         prefix = settings.topic_prefix
+        self._log = log
+        self._file = CatalogueFile(settings.data_dir / "snapshots", f"catalogue-{name}", prefix + topics.CATALOG)
         self.catalogue = Catalogue()
         self.items = ItemTable()
         self.trends = Trends(self.items, policy.trends)
@@ -68,11 +75,35 @@ class SharedViews:
         return self._views
 
     async def run(self) -> None:
-        """Follow all topics until cancelled."""
+        """Follow all topics until cancelled; the catalogue goes on from its snapshot."""
+        await self._restore()
         async with asyncio.TaskGroup() as group:
             for follower in self.followers:
                 group.create_task(follower.run())
             group.create_task(self._keep_house())
+            group.create_task(self._keep_snapshots())
+
+    async def _restore(self) -> None:
+        ends = await until_available(lambda: self._log.end_offsets(self.catalog.topic))
+        found = await self._file.load(ends, wall_clock_ms())
+        if found is None:
+            return
+        self.catalogue, self.catalog.offsets = found
+        self.neighbours = NeighbourCache(self.catalogue)
+        self._views = Views(self.items, self.trends, self.factors, self.neighbours)
+        for item_id in self.catalogue:
+            self._show(item_id)
+        self._without_factors = set(self.catalogue)
+
+    async def _keep_snapshots(self) -> None:
+        await self.catalog.wait_caught_up()
+        while True:
+            await self.save()
+            await asyncio.sleep(SNAPSHOT_EVERY_S)
+
+    async def save(self) -> None:
+        """Write the catalogue's snapshot if anything came since the last."""
+        await self._file.save(self.catalogue, dict(self.catalog.offsets), wall_clock_ms())
 
     async def wait_caught_up(self) -> None:
         for follower in self.followers:

@@ -7,7 +7,6 @@ true, and a damaged or missing one is made again from the log. It acks nothing a
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from recsys.errors import StateError, UnavailableError
 from recsys.records import CatalogueVectors, decode_vectors
 from streams import click_fold, topics
 from streams.click_fold import ClickFold, Folded
+from streams.clock import wall_clock_ms
 from streams.log.base import Log, NewRecord, Record
 from streams.policy import recommend_policy
 from streams.retry import until_available
@@ -42,10 +42,6 @@ CHUNKS_AT_ONCE = 8
 READ_BACK_WITHIN_S = 30.0
 """A model that does not come back from the log in this time was overwritten by another trainer."""
 logger = logging.getLogger(__name__)
-
-
-def wall_clock_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 class _StoppingError(Exception):

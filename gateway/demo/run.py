@@ -20,9 +20,10 @@ from gateway.serve import background, open_socket, serve
 from gateway.state import Gateway
 from recsys.errors import UnavailableError
 from streams import topics
+from streams.clock import wall_clock_ms
 from streams.log.base import NewRecord
 from streams.policy import recommend_policy
-from streams.processes import Outside, Worker, now_ms, outside, run_until_stopped, running
+from streams.processes import Outside, Worker, outside, run_until_stopped, running
 from streams.settings import Settings
 from streams.shared_views import SharedViews
 from streams.trainer import Trainer
@@ -81,7 +82,7 @@ async def _demo(settings: Settings, empty: bool, exit_after: float | None, stop:
         asyncio.get_running_loop().call_later(exit_after, stop.set)
     with open_socket(settings) as listening:
         async with outside(settings) as parts:
-            views = SharedViews(settings, parts.log, recommend_policy(settings))
+            views = SharedViews(settings, parts.log, recommend_policy(settings), "demo")
             gateway = Gateway(settings, parts.log, parts.store, views)
             worker = Worker(parts, views, "all")
             trainer = Trainer(settings, parts.log)
@@ -131,7 +132,7 @@ class Shop:
         if sum((await log.end_offsets(topic)).values()) >= len(self._products):
             self._let_in(self._products)
             return
-        assert settings.media_dir is not None  # noqa: S101  (demo_settings sees to it)
+        assert settings.media_dir is not None
         self._watch.note = "Opening the shop: drawing pictures."
         drawn = write_pictures(self._products, settings.media_dir)
         sent: list[SampleProduct] = []
@@ -148,7 +149,7 @@ class Shop:
         """Shoppers know the products that are in the shop by now."""
         self._watch.products = len(products)
         # A seed of its own for each start: a second demo goes on and does not repeat the first one's events.
-        self.shoppers = Shoppers(now_ms() % 2**31, products=[product.message for product in products])
+        self.shoppers = Shoppers(wall_clock_ms() % 2**31, products=[product.message for product in products])
 
     async def _look(self) -> None:
         """Keep up with the lists that the shoppers are shown."""
@@ -168,7 +169,7 @@ class Shop:
             if self.shoppers is None:
                 await asyncio.sleep(0.1)
                 continue
-            click = self.shoppers.next_action(now_ms(), watch.lists)
+            click = self.shoppers.next_action(wall_clock_ms(), watch.lists)
             user_id = click["user_id"]
             if click["type"] not in ("impression", "search"):
                 watch.asked_at[user_id] = time.perf_counter()

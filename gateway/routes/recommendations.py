@@ -15,7 +15,7 @@ from recsys.errors import EventError
 from recsys.events import Action, Click
 from recsys.filters import Filter
 from recsys.history import UserState, fold
-from streams.processes import now_ms
+from streams.clock import wall_clock_ms
 from streams.wire.limits import check_id
 from streams.wire.lists import encode_list
 from streams.wire.times import read_time
@@ -82,7 +82,7 @@ async def session_recommendations(request: Request) -> Response:
 
 def _state_of(session: GuestSession, gateway: Gateway) -> UserState:
     state = UserState(history=[], events={}, seen={}, queries=[])
-    at_ms = now_ms()
+    at_ms = wall_clock_ms()
     for offset, item in enumerate(session.items):
         ts_ms = at_ms if item.ts is None else read_time("ts", item.ts)
         click = Click(event_id=str(offset), user_id="guest", item_id=item.item_id, type=item.type, ts_ms=ts_ms)

@@ -15,8 +15,8 @@ from gateway.problems import ProblemError
 from gateway.state import Gateway
 from recsys.errors import EventError
 from streams import topics
+from streams.clock import wall_clock_ms
 from streams.log.base import NewRecord
-from streams.processes import now_ms
 from streams.wire.activity import parse_activity
 from streams.wire.click import encode_click, parse_click
 from streams.wire.click_spellings import expand_click
@@ -114,7 +114,7 @@ async def _take(request: Request, idempotency_key: str | None, topic: str, to_re
 
 def _check(objects: Sequence[bytes], to_records: ToRecord, seed: str) -> Accepted:
     taken = Accepted([], 0, [])
-    at_ms = now_ms()
+    at_ms = wall_clock_ms()
     for index, raw in enumerate(objects):
         try:
             taken.records += to_records(raw, at_ms, f"{seed}\n{index}" if seed else "")

@@ -1,0 +1,105 @@
+"""A restart goes on from the snapshot; a snapshot that cannot be trusted is left aside for the topic."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from recsys.records import SCHEMA, CatalogueFields, encode_record, fields_key
+from streams import topics
+from streams.log.base import NewRecord
+from streams.log.open import open_log
+from streams.policy import recommend_policy
+from streams.processes import running
+from streams.settings import Settings
+from streams.shared_views import SharedViews
+from tests.builders import a_product
+
+
+@pytest.fixture
+async def log(tmp_path: Path):
+    settings = Settings(data_dir=tmp_path, partitions=2)
+    log = open_log(settings)
+    await log.start()
+    await log.create(topics.all_topics(settings))
+    yield log
+    await log.stop()
+
+
+@contextlib.asynccontextmanager
+async def views_of(tmp_path: Path, log) -> AsyncIterator[SharedViews]:
+    settings = Settings(data_dir=tmp_path, partitions=2)
+    views = SharedViews(settings, log, recommend_policy(settings))
+    async with running(views.run()), asyncio.timeout(20):
+        await views.wait_caught_up()
+        yield views
+
+
+async def put(log, item_id: str, offset: int, **changes) -> None:
+    fields = CatalogueFields(SCHEMA, a_product(item_id, **changes), offset, b"c")
+    await log.append(NewRecord(topics.CATALOG, fields_key(item_id), encode_record(fields), 0))
+
+
+async def read_by(views: SharedViews, until: int) -> None:
+    async with asyncio.timeout(20):
+        while views.catalog.offsets[0] < until:
+            await asyncio.sleep(0.01)
+
+
+async def test_a_restart_goes_on_from_the_snapshot(tmp_path: Path, log):
+    await put(log, "lamp", 1)
+    await put(log, "shoe", 2, available=False, group_id="g")
+    async with views_of(tmp_path, log) as views:
+        await views.save()
+    await put(log, "boot", 3)
+
+    async with views_of(tmp_path, log) as views:
+        assert set(views.catalogue) == {"lamp", "shoe", "boot"}
+        assert views.items.visible.tolist() == [True, False, True]
+        assert views.items.groups.tolist()[1] != 0
+
+
+async def test_what_stands_in_the_snapshot_is_not_read_again(tmp_path: Path, log):
+    await put(log, "lamp", 1)
+    async with views_of(tmp_path, log) as views:
+        await views.save()
+    settings = Settings(data_dir=tmp_path, partitions=2)
+    views = SharedViews(settings, log, recommend_policy(settings))
+    await views._restore()
+
+    assert views.catalog.offsets == {0: 1, 1: 0}
+    assert "lamp" in views.catalogue
+
+
+async def test_a_damaged_snapshot_is_rebuilt_from_the_topic(tmp_path: Path, log):
+    await put(log, "lamp", 1)
+    async with views_of(tmp_path, log) as views:
+        await views.save()
+    for file in (tmp_path / "snapshots").rglob("*.products"):
+        file.write_bytes(file.read_bytes()[:-1])
+
+    async with views_of(tmp_path, log) as views:
+        assert set(views.catalogue) == {"lamp"}
+
+
+async def test_a_snapshot_of_a_topic_that_is_no_more_is_left_aside(tmp_path: Path, log):
+    await put(log, "lamp", 1)
+    async with views_of(tmp_path, log) as views:
+        views.catalog.offsets[0] = 1000
+        await views.save()
+
+    async with views_of(tmp_path, log) as views:
+        assert set(views.catalogue) == {"lamp"}
+        assert views.catalog.offsets[0] == 1
+
+
+async def test_hidden_items_are_reported_once(tmp_path: Path, log):
+    await put(log, "lamp", 1)
+    async with views_of(tmp_path, log) as views:
+        await put(log, "lamp", 2, available=False)
+        await read_by(views, 2)
+
+        assert views.take_hidden() == {"lamp"}
+        assert views.take_hidden() == set()
