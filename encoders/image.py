@@ -85,14 +85,13 @@ class PictureEncoder:
         step = self._placement.batch
         for start in range(0, len(batch), step):
             pixels = self.preprocessing.pixels(batch[start : start + step])
-            vectors[start : start + step] = self.encode_pixels(pixels)
+            vectors[start : start + step] = self.encode_tensor(self.preprocessing.normalised(pixels, self._placement))
         return vectors
 
-    def encode_pixels(self, pixels: NDArray[np.uint8]) -> Matrix:
-        """Encode cropped pixels, uint8, shape (n, crop, crop, 3), in one pass."""
+    def encode_tensor(self, tensor: torch.Tensor) -> Matrix:
+        """Encode what `Preprocessing.normalised` gives, in one pass."""
         with torch.inference_mode():
-            vectors = self._forward(self.preprocessing.normalised(pixels, self._placement)).float()
-            vectors = torch.nn.functional.normalize(vectors, dim=1)
+            vectors = torch.nn.functional.normalize(self._forward(tensor).float(), dim=1)
         return np.asarray(vectors.cpu().numpy(), np.float32)
 
 

