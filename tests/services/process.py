@@ -65,6 +65,24 @@ class Service:
                 raise RuntimeError(f"{self.command[0]} {what}:\n{self.log_tail()}")
             time.sleep(0.05)
 
+    @property
+    def pid(self) -> int:
+        """Of the process started last; RuntimeError before the first start."""
+        if self._process is None:
+            raise RuntimeError(f"{self.command[0]} was never started")
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """How it ended; None while it runs."""
+        return None if self._process is None else self._process.poll()
+
+    def wait(self, deadline_s: float) -> int:
+        """Wait for its end; its exit code. Raises subprocess.TimeoutExpired."""
+        if self._process is None:
+            raise RuntimeError(f"{self.command[0]} was never started")
+        return self._process.wait(deadline_s)
+
     def stop(self) -> None:
         """End it in order (SIGTERM), with force after ten seconds."""
         if self._process is not None:
