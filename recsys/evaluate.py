@@ -1,6 +1,6 @@
 """Test-then-learn: each event of a log is first predicted by the list that stands before it, then learned."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -36,10 +36,13 @@ class Learner:
     def __post_init__(self) -> None:
         self.counts = PartitionTrends(self.policy.trends)
         self.trends = Trends(self.items, self.policy.trends)
+        self._views = Views(self.items, self.trends, self.factors, self.neighbours)
 
     @property
     def views(self) -> Views:
-        return Views(self.items, self.trends, self.factors, self.neighbours)
+        if self._views.factors is not self.factors:
+            self._views = Views(self.items, self.trends, self.factors, self.neighbours)
+        return self._views
 
     def learn(self, click: Click) -> None:
         state = self.states.get(click.user_id)
@@ -52,17 +55,18 @@ class Learner:
         if self.n_events % self.refresh_every == 0 or self.n_events < self.refresh_every:
             self.trends.refresh()
 
-    def recommend(self, user_id: str, n: int) -> Ranked:
-        return rank_for(self.states.get(user_id) or UserState(), self.views, self.policy, n=n)
+    def recommend(self, user_id: str, n: int, exclude: Collection[str] = ()) -> Ranked:
+        return rank_for(self.states.get(user_id) or UserState(), self.views, self.policy, n=n, exclude=exclude)
 
-    def popular(self, user_id: str, n: int) -> list[str]:
+    def popular(self, user_id: str, n: int, exclude: Collection[str] = ()) -> list[str]:
         """The peer to beat: decayed popularity, with what the user may not see left out likewise."""
         state = self.states.get(user_id)
         seen = state.seen if state else {}
         popular: list[str] = []
         for row in self.trends.top()[0].tolist():
-            if self.items.visible[row] and int(self.items.hashes[row]) not in seen:
-                popular.append(self.items.ids[row])
+            item_id = self.items.ids[row]
+            if self.items.visible[row] and int(self.items.hashes[row]) not in seen and item_id not in exclude:
+                popular.append(item_id)
                 if len(popular) == n:
                     break
         return popular
@@ -128,24 +132,26 @@ def evaluate(
     measure_from : number of events that are only learned
     fit, fit_at : when to fit factors anew, by the number of events learned
     open_catalogue : an item may be in lists from its first event on; else only what `learner.items` shows
-    novel_only : leave out of the measure what the user already had (it may not be in a list anyway)
+    novel_only : measure only what is new to the user, and leave out of both lists what the user had
     """
     result = Evaluation()
     next_fit_checked = 0
+    had: dict[str, set[str]] = {}
     for group in groups:
         for click in group:
-            if not click.item_id:
+            if not click.item_id or learner.n_events < measure_from:
                 continue
-            state = learner.states.get(click.user_id)
-            had = state is not None and any(deed.item_id == click.item_id for deed in state.history)
-            if learner.n_events >= measure_from and not (novel_only and had):
-                ranked = learner.recommend(click.user_id, k)
-                if on_list is not None:
-                    on_list(click, ranked)
-                ours = [item.item_id for item in ranked.items]
-                theirs = learner.popular(click.user_id, k)
-                result.outcomes.append(Outcome(click, _place(ours, click.item_id), _place(theirs, click.item_id)))
+            known = had.get(click.user_id, set()) if novel_only else set()
+            if click.item_id in known:
+                continue
+            ranked = learner.recommend(click.user_id, k, known)
+            if on_list is not None:
+                on_list(click, ranked)
+            ours = [item.item_id for item in ranked.items]
+            theirs = learner.popular(click.user_id, k, known)
+            result.outcomes.append(Outcome(click, _place(ours, click.item_id), _place(theirs, click.item_id)))
         for click in group:
+            had.setdefault(click.user_id, set()).add(click.item_id)
             if open_catalogue and click.item_id:
                 learner.items.show(click.item_id)
             learner.learn(click)

@@ -31,7 +31,7 @@ class Bench:
         self.settings, self.log, self.store = settings, log, store
         self.policy = recommend_policy(settings)
         self.items = ItemTable(["lamp", "chair", "shoe", "boot"])
-        self.read = {p: 0 for p in range(settings.partitions)}
+        self.read = dict.fromkeys(range(settings.partitions), 0)
 
     def processor(self) -> ClickProcessor:
         views = Views(self.items, Trends(self.items, self.policy.trends))
@@ -77,7 +77,7 @@ async def test_a_click_makes_a_list_in_redis_and_on_the_topic(bench: Bench):
     assert await bench.processor().process(batch)
 
     made = await bench.list_of("ann")
-    assert list(made)[0] == "version"
+    assert next(iter(made)) == "version"
     assert made["trigger"] == {"event_id": click.event_id, "offset": record.offset, "partition": record.partition}
     assert {item["item_id"] for item in made["items"]} == {"lamp", "chair", "shoe", "boot"}
     assert json.loads((await bench.newest(topics.RECOMMENDATIONS))[b"ann"]) == made
@@ -217,4 +217,4 @@ class EmptyClicks(Wrapped):
 
     async def end_offsets(self, topic):
         ends = await self._log.end_offsets(topic)
-        return {p: 1 for p in ends} if topic == topics.CLICKS else ends
+        return dict.fromkeys(ends, 1) if topic == topics.CLICKS else ends
