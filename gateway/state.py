@@ -14,7 +14,7 @@ from PIL.Image import Image
 from PIL.Image import new as new_image
 
 from encoders.base import Encoder
-from encoders.choose import image_encoder, text_encoder
+from encoders.choose import encode_queries, image_encoder, text_encoder
 from encoders.pictures import decode_picture
 from gateway.access import Keys
 from gateway.changes import ListChanges
@@ -174,7 +174,7 @@ class Gateway:
         encoder = self.encoders.text
         if encoder is None or not text.strip():
             return None
-        vectors = await asyncio.to_thread(encoder.encode, [text])
+        vectors = await asyncio.to_thread(encode_queries, encoder, [text])
         return vectors[0] if vectors[0].any() else None
 
     async def encode_picture(self, picture: bytes) -> Vector:
