@@ -1,15 +1,15 @@
 """Where a list's items come from: factors, co-occurrence, content, popularity; unordered, each with its evidence."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from math import sqrt
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recsys.history import Interaction
-from recsys.item_table import ItemTable
+from recsys.ids import ItemIds
+from recsys.item_table import ItemTable, RowMap
 from recsys.trends import Trends
 from recsys.types import Rows, Vector
 
@@ -27,25 +27,68 @@ class Factors(Protocol):
     @property
     def version(self) -> str: ...
 
+    @property
+    def ids(self) -> ItemIds:
+        """The items by the model's own rows."""
+        ...
+
     def fold_in(self, history: Sequence[tuple[str, float]]) -> Vector: ...
 
-    def top(self, vector: Vector, k: int) -> tuple[Sequence[str], Vector]: ...
+    def top_rows(self, vector: Vector, k: int) -> tuple[Rows, Amounts]: ...
+
+
+class Nearest(Protocol):
+    """Content neighbours of one item, best first; never changed, only replaced."""
+
+    @property
+    def item_ids(self) -> Sequence[str]: ...
+
+    @property
+    def scores(self) -> Sequence[float]: ...
 
 
 class Neighbours(Protocol):
     """Content neighbours, from a cache: never a scan on the click path."""
 
-    def get(self, item_id: str) -> Sequence[tuple[str, float]] | None: ...
+    def nearest(self, item_id: str) -> Nearest | None: ...
+
+
+class NeighbourRows:
+    """Content neighbours as rows and amounts, converted once for as long as the cache holds the same."""
+
+    def __init__(self, items: ItemTable, neighbours: Neighbours | None) -> None:
+        self._items, self._neighbours = items, neighbours
+        self._converted: dict[str, tuple[Nearest, tuple[Rows, Amounts]]] = {}
+
+    def get(self, item_id: str, limit: int) -> tuple[Rows, Amounts] | None:
+        """Rows and similarities of the best; None where nothing is known yet."""
+        nearest = self._neighbours.nearest(item_id) if self._neighbours is not None else None
+        if nearest is None:
+            return None
+        held = self._converted.get(item_id)
+        if held is None or held[0] is not nearest:
+            amounts = np.array(nearest.scores, dtype=np.float64)
+            held = self._converted[item_id] = (nearest, (self._items.rows(nearest.item_ids), amounts))
+        rows, amounts = held[1]
+        return rows[:limit], amounts[:limit]
 
 
 @dataclass(frozen=True)
 class Views:
-    """Everything shared that a list is made from."""
+    """Everything shared that a list is made from; made anew only when a part is swapped, as it holds caches."""
 
     items: ItemTable
     trends: Trends
     factors: Factors | None = None
     neighbours: Neighbours | None = None
+    factor_rows: RowMap = field(init=False, repr=False)
+    """Rows of `items` for the rows of `factors`."""
+    neighbour_rows: "NeighbourRows" = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        ids = self.factors.ids if self.factors else ItemIds()
+        object.__setattr__(self, "factor_rows", RowMap(self.items, ids))
+        object.__setattr__(self, "neighbour_rows", NeighbourRows(self.items, self.neighbours))
 
 
 @dataclass(frozen=True)
@@ -69,7 +112,7 @@ class Candidates:
     Attributes
     ----------
     rows : ndarray of intp, shape (n,)
-        Distinct rows of the `ItemTable`, rising.
+        Distinct rows of the `ItemTable`.
     evidence : ndarray of float64, shape (4, n)
         What each source says for each row, 0 where it says nothing.
     because : ndarray of intp, shape (n,)
@@ -113,22 +156,39 @@ def gather(
     recent = recent_items(history, confidences, policy.recent_items)
     if context_item:
         recent = [context_item, *(item for item in recent if item != context_item)]
-    sources = (
-        _from_factors(views, confidences, policy),
-        _from_partners(views, recent, policy),
-        _from_content(views, recent[: policy.content_items], policy),
-        views.trends.top(policy.from_trends),
-    )
-    rows = np.unique(np.concatenate([source[0] for source in sources]))
-    evidence = np.zeros((len(sources), len(rows)))
+    liked_rows, liked_amounts = _from_factors(views, confidences, policy)
+    together = _from_partners(views, recent, policy)
+    similar = _from_content(views, recent[: policy.content_items], policy)
+    popular_rows, popular_amounts = views.trends.top(policy.from_trends)
+    rows, places = views.items.distinct(np.concatenate((liked_rows, together.rows, similar.rows, popular_rows)))
+    n_liked, n_together, n_similar = len(liked_rows), len(together.rows), len(similar.rows)
+    at_liked, places = places[:n_liked], places[n_liked:]
+    at_together, places = places[:n_together], places[n_together:]
+    at_similar, at_popular = places[:n_similar], places[n_similar:]
+
+    evidence = np.zeros((4, len(rows)))
+    evidence[FACTORS, at_liked] = liked_amounts
+    evidence[TOGETHER] = np.bincount(at_together, together.amounts, minlength=len(rows))
+    evidence[POPULARITY, at_popular] = popular_amounts
     because = np.full(len(rows), -1, dtype=np.intp)
-    for place, source in enumerate(sources):
-        at = np.searchsorted(rows, source[0])
-        evidence[place, at] = source[1]
-        if place in (TOGETHER, CONTENT):
-            at = at[because[at] < 0]
-            because[at] = source[2][np.searchsorted(source[0], rows[at])] if len(at) else at
-    return Candidates(rows, evidence, because, len(sources[FACTORS][0]) > 0)
+    # Of all that is written to one place the last stays: so the strongest, and what goes together over what is alike.
+    rising = _rising(similar.amounts)
+    evidence[CONTENT, at_similar[rising]] = similar.amounts[rising]
+    because[at_similar[rising]] = similar.sources[rising]
+    rising = _rising(together.amounts)
+    because[at_together[rising]] = together.sources[rising]
+    return Candidates(rows, evidence, because, n_liked > 0)
+
+
+class _Related(NamedTuple):
+    """Rows related to the user's newest items, a row once for each of these; `sources` are the latters' rows."""
+
+    rows: Rows
+    amounts: Amounts
+    sources: Rows
+
+
+_UNRELATED = _Related(NO_ROWS, NO_AMOUNTS, NO_ROWS)
 
 
 def _from_factors(views: Views, confidences: Mapping[str, float], policy: CandidatePolicy) -> tuple[Rows, Amounts]:
@@ -137,55 +197,44 @@ def _from_factors(views: Views, confidences: Mapping[str, float], policy: Candid
     vector = views.factors.fold_in(list(confidences.items()))
     if not vector.any():
         return NO_ROWS, NO_AMOUNTS
-    item_ids, scores = views.factors.top(vector, policy.from_factors)
-    return views.items.rows(item_ids), np.asarray(scores, dtype=np.float64)
+    rows, scores = views.factors.top_rows(vector, policy.from_factors)
+    return views.factor_rows.of(rows), scores
 
 
-def _from_partners(views: Views, recent: Sequence[str], policy: CandidatePolicy) -> tuple[Rows, Amounts, Rows]:
-    """Cosine of item-based collaborative filtering, summed over the newest items with fading weight."""
-    trends = views.trends
-    rows, amounts, sources = [], [], []
-    weight, decay = 1.0, 2.0 ** (-1.0 / policy.recency_half_life)
-    for item_id in recent:
-        partner_rows, pair_amounts = trends.partners(item_id)
-        if len(partner_rows):
-            row = views.items.row(item_id)
-            rows.append(partner_rows)
-            amounts.append(pair_amounts * (weight / sqrt(trends.count(row) or 1.0)))
-            sources.append(np.full(len(partner_rows), row, dtype=np.intp))
-        weight *= decay
-    if not rows:
-        return NO_ROWS, NO_AMOUNTS, NO_ROWS
-    all_rows = np.concatenate(rows)
-    all_amounts = np.concatenate(amounts) / trends.root_counts(all_rows)
-    return _summed(all_rows, all_amounts, np.concatenate(sources))
+def _from_partners(views: Views, recent: Sequence[str], policy: CandidatePolicy) -> _Related:
+    """Cosines of item-based collaborative filtering, to be summed over the newest items."""
+    related = _related(views.items, recent, views.trends.partners, policy)
+    roots = views.trends.root_counts(related.rows) * views.trends.root_counts(related.sources)
+    return related._replace(amounts=related.amounts / roots)
 
 
-def _from_content(views: Views, recent: Sequence[str], policy: CandidatePolicy) -> tuple[Rows, Amounts, Rows]:
-    """The best fading cosine to any of the newest items."""
+def _from_content(views: Views, recent: Sequence[str], policy: CandidatePolicy) -> _Related:
+    """Cosines of content to the newest items, the best of which counts."""
     if views.neighbours is None:
-        return NO_ROWS, NO_AMOUNTS, NO_ROWS
-    best: dict[str, tuple[float, str]] = {}
-    weight, decay = 1.0, 2.0 ** (-1.0 / policy.recency_half_life)
-    for item_id in recent:
-        for other_id, similarity in (views.neighbours.get(item_id) or ())[: policy.content_neighbours]:
-            amount = weight * similarity
-            if other_id not in best or amount > best[other_id][0]:
-                best[other_id] = (amount, item_id)
-        weight *= decay
-    if not best:
-        return NO_ROWS, NO_AMOUNTS, NO_ROWS
-    row = views.items.row
-    rows = views.items.rows(best)
-    order = np.argsort(rows)
-    amounts = np.array([amount for amount, _ in best.values()])
-    sources = np.array([row(source) for _, source in best.values()], dtype=np.intp)
-    return rows[order], amounts[order], sources[order]
+        return _UNRELATED
+    limit = policy.content_neighbours
+    return _related(views.items, recent, lambda item_id: views.neighbour_rows.get(item_id, limit), policy)
 
 
-def _summed(rows: Rows, amounts: Amounts, sources: Rows) -> tuple[Rows, Amounts, Rows]:
-    """Sum what belongs to one row, and keep the source of its largest part; rows come out distinct and rising."""
-    order = np.lexsort((-amounts, rows))
-    rows, amounts, sources = rows[order], amounts[order], sources[order]
-    first = np.flatnonzero(np.concatenate(([True], rows[1:] != rows[:-1])))
-    return rows[first], np.add.reduceat(amounts, first), sources[first]
+def _related(
+    items: ItemTable,
+    recent: Sequence[str],
+    look_up: Callable[[str], tuple[Rows, Amounts] | None],
+    policy: CandidatePolicy,
+) -> _Related:
+    """What is known of each of the newest items, with fading weight."""
+    found = [(place, *known) for place, item_id in enumerate(recent) if (known := look_up(item_id)) is not None]
+    if not found:
+        return _UNRELATED
+    places, rows, amounts = zip(*found, strict=True)
+    lengths = [len(each) for each in rows]
+    fading = 2.0 ** (np.array(places) / -policy.recency_half_life)
+    sources = items.rows([recent[place] for place in places])
+    return _Related(
+        np.concatenate(rows), np.concatenate(amounts) * np.repeat(fading, lengths), np.repeat(sources, lengths)
+    )
+
+
+def _rising(amounts: Amounts) -> Rows:
+    """Places of the amounts from the smallest to the largest; of equal ones the first comes last."""
+    return np.argsort(-amounts, kind="stable")[::-1]

@@ -18,7 +18,7 @@ REACH = 2
 
 
 @dataclass(frozen=True)
-class _Neighbours:
+class Nearest:
     """One item's list, 0.5 KB."""
 
     item_ids: tuple[ItemId, ...]
@@ -29,11 +29,11 @@ class _Neighbours:
 class NeighbourCache:
     """The nearest items by content of each item that was ever asked for.
 
-    `get` answers at once, or notes what it lacks; `refresh`, run in a thread while there is work, scans the catalogue
-    for what was noted (one exact scan an item). A product with new vectors is entered into the lists that it belongs
-    to, so it does not wait for them to be made anew.
+    `nearest` answers at once, or notes what it lacks; `refresh`, run in a thread while there is work, scans the
+    catalogue for what was noted (one exact scan an item). A product with new vectors is entered into the lists that it
+    belongs to, so it does not wait for them to be made anew.
 
-    Threads: `get` and the catalogue's changes belong to one thread, `refresh` and `compute` to one other.
+    Threads: `nearest` and the catalogue's changes belong to one thread, `refresh` and `compute` to one other.
 
     Notes
     -----
@@ -43,16 +43,21 @@ class NeighbourCache:
     def __init__(self, catalogue: Catalogue, size: int = SIZE) -> None:
         self._catalogue = catalogue
         self._size = size
-        self._lists: dict[ItemId, _Neighbours] = {}
+        self._lists: dict[ItemId, Nearest] = {}
         self._lock = threading.Lock()
         self._wanted: dict[ItemId, None] = {}
         catalogue.watch(self._changed)
 
-    def get(self, item_id: ItemId) -> tuple[tuple[ItemId, float], ...] | None:
-        """Neighbours with scores, best first; None until `refresh` has got to the item. Microseconds."""
+    def nearest(self, item_id: ItemId) -> Nearest | None:
+        """Neighbours, best first; None until `refresh` has got to the item. Under a microsecond."""
         held = self._lists.get(item_id)
         if held is None or self._is_outgrown(held):
             self._want(item_id)
+        return held
+
+    def get(self, item_id: ItemId) -> tuple[tuple[ItemId, float], ...] | None:
+        """`nearest` as pairs."""
+        held = self.nearest(item_id)
         return None if held is None else tuple(zip(held.item_ids, held.scores, strict=True))
 
     @property
@@ -101,9 +106,9 @@ class NeighbourCache:
 
     def _keep(self, item_id: ItemId, best: list[tuple[ItemId, float]], catalogue_size: int) -> None:
         item_ids = tuple(found for found, _ in best)
-        self._lists[item_id] = _Neighbours(item_ids, array("f", (score for _, score in best)), catalogue_size)
+        self._lists[item_id] = Nearest(item_ids, array("f", (score for _, score in best)), catalogue_size)
 
-    def _is_outgrown(self, held: _Neighbours) -> bool:
+    def _is_outgrown(self, held: Nearest) -> bool:
         return abs(len(self._catalogue) - held.catalogue_size) > GROWTH * held.catalogue_size
 
     def _want(self, item_id: ItemId) -> None:

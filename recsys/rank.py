@@ -67,20 +67,16 @@ def rank(
     """
     items = views.items
     parts = _weighted(candidates, policy)
-    scores = np.round(parts.sum(axis=0), SCORE_DIGITS)
-    may_show = _may_show(candidates.rows, items, seen)
-    order = np.lexsort((items.hashes[candidates.rows], -scores))
-    chosen = _choose(candidates.rows, order[may_show[order]], items, n, allow, exclude)
-    strongest = parts[:, chosen].argmax(axis=0).tolist()
+    scores = parts.sum(axis=0).round(SCORE_DIGITS)
+    places = np.flatnonzero(_may_show(candidates.rows, items, seen))
+    places = places[np.lexsort((items.hashes[candidates.rows[places]], -scores[places]))]
+    chosen = _choose(candidates.rows, places, items, n, allow, exclude)
+    strongest = parts[:, chosen].argmax(axis=0)
+    reasons = _reasons(strongest, candidates.because[chosen], items)
+    rows, ids = candidates.rows[chosen].tolist(), items.ids
     shown = [
-        ListItem(items.ids[row], score, False, _reason(source, because, items))
-        for row, score, source, because in zip(
-            candidates.rows[chosen].tolist(),
-            scores[chosen].tolist(),
-            strongest,
-            candidates.because[chosen].tolist(),
-            strict=True,
-        )
+        ListItem(ids[row], score, False, reason)
+        for row, score, reason in zip(rows, scores[chosen].tolist(), reasons, strict=True)
     ]
     if len(shown) < n:
         shown += _newest(shown, items, n, seen, allow, exclude)
@@ -110,9 +106,11 @@ def _choose(
     rows: Rows, order: Rows, items: ItemTable, n: int, allow: Filter | None, exclude: Collection[str]
 ) -> list[int]:
     """Places of the first n that pass, of each group only the first."""
+    ordered = rows[order]
+    if allow is None and not exclude and not items.groups[ordered].any():
+        return list(order[:n].tolist())
     chosen: list[int] = []
     groups: set[int] = set()
-    ordered = rows[order]
     for place, row, group in zip(order.tolist(), ordered.tolist(), items.groups[ordered].tolist(), strict=True):
         if group != NO_GROUP:
             if group in groups:
@@ -133,10 +131,11 @@ _KINDS = ("for_you", "often_together", "similar", "trending")
 _PLAIN = tuple(Reason(kind) for kind in _KINDS)
 
 
-def _reason(source: int, because: int, items: ItemTable) -> Reason:
-    if source in (TOGETHER, CONTENT) and because >= 0:
-        return Reason("because_you_viewed", items.ids[because])
-    return _PLAIN[source]
+def _reasons(sources: Rows, because: Rows, items: ItemTable) -> list[Reason]:
+    """One for each place: the strongest source, or the user's own item that speaks for it."""
+    viewed = np.where((sources == TOGETHER) | (sources == CONTENT), because, -1).tolist()
+    named = {row: Reason("because_you_viewed", items.ids[row]) for row in set(viewed) - {-1}}
+    return [named[row] if row >= 0 else _PLAIN[source] for row, source in zip(viewed, sources.tolist(), strict=True)]
 
 
 def _strategy(candidates: Candidates) -> str:

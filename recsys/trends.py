@@ -7,6 +7,7 @@ reader cannot double them.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from math import sqrt
 
 import msgspec
 import numpy as np
@@ -142,6 +143,7 @@ class Trends:
         self.partitions: dict[int, dict[str, ItemTrend]] = {}
         self._items = items
         self._counts = np.zeros(1024)
+        self._root_counts = np.ones(1024)
         self._masses = np.zeros(1024)
         self._partners: dict[str, tuple[Rows, NDArray[np.float64]]] = {}
         self._top: tuple[Rows, NDArray[np.float64]] = (np.empty(0, dtype=np.intp), np.empty(0))
@@ -161,6 +163,7 @@ class Trends:
         row = self._items.row(item_id)
         self._make_room(row)
         self._counts[row] = count
+        self._root_counts[row] = sqrt(max(count, 1.0))
         self._masses[row] = mass
 
     def count(self, row: int) -> float:
@@ -169,9 +172,8 @@ class Trends:
 
     def root_counts(self, rows: Rows) -> NDArray[np.float64]:
         """Square roots of the items' counts, at least 1; float64, shape (n,)."""
-        if len(rows):
-            self._make_room(int(rows.max()))
-        roots: NDArray[np.float64] = np.sqrt(np.maximum(self._counts[rows], 1.0))
+        self._make_room(len(self._items.ids) - 1)
+        roots: NDArray[np.float64] = self._root_counts[rows]
         return roots
 
     def partners(self, item_id: str) -> tuple[Rows, NDArray[np.float64]]:
@@ -213,9 +215,10 @@ class Trends:
 
     def _make_room(self, row: int) -> None:
         if row >= len(self._counts):
-            size = max(2 * len(self._counts), row + 1)
-            self._counts = np.concatenate([self._counts, np.zeros(size - len(self._counts))])
-            self._masses = np.concatenate([self._masses, np.zeros(size - len(self._masses))])
+            added = max(len(self._counts), row + 1 - len(self._counts))
+            self._counts = np.concatenate([self._counts, np.zeros(added)])
+            self._root_counts = np.concatenate([self._root_counts, np.ones(added)])
+            self._masses = np.concatenate([self._masses, np.zeros(added)])
 
 
 _encode = msgspec.msgpack.Encoder().encode

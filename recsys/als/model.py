@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recsys.als.content import ContentMap
 from recsys.als.fold_in import NormalEquations
@@ -62,6 +63,11 @@ class FactorModel:
     @property
     def version(self) -> str:
         return self.trained.version
+
+    @property
+    def ids(self) -> ItemIds:
+        """All items by row, trained ones first; append-only."""
+        return self._ids
 
     @property
     def n_factors(self) -> int:
@@ -154,20 +160,24 @@ class FactorModel:
         return self._equations.solve(self._index.rows[rows], confidence, outside)
 
     def top(self, vector: Vector, k: int) -> tuple[Sequence[ItemId], Vector]:
-        """The k items with the largest inner products, largest first; equal ones in the order of their rows.
+        """The k items with the largest inner products, largest first: `top_rows` by their names, scores in float32."""
+        rows, scores = self.top_rows(vector, k)
+        return [self._ids[row] for row in rows.tolist()], scores.astype(np.float32)
+
+    def top_rows(self, vector: Vector, k: int) -> tuple[Rows, NDArray[np.float64]]:
+        """The rows (of `ids`) with the largest inner products, largest first; equal ones rising.
 
         Returns
         -------
-        item_ids : sequence of str, at most k
-        scores : ndarray of float32, one each
+        rows : ndarray of intp, at most k
+        scores : ndarray of float64, one each
             Computed row by row in float64, so they do not depend on what else is asked for at the same time. Recall of
             the true k is 0.99 and more once sealed, 1 before.
         """
         rows = np.sort(self._index.search(vector, k))
         scores = _inner_products(self._index.rows[rows], vector)
         best = np.argsort(-scores, kind="stable")[:k]
-        id_of_row = self._id_of_row
-        return [id_of_row[row] for row in rows[best].tolist()], scores[best].astype(np.float32)
+        return rows[best], scores[best]
 
     def top_many(self, vectors: Matrix, k: int) -> list[tuple[Sequence[ItemId], Vector]]:
         """`top` for each row of vectors: the same answers as one by one, to the last bit."""

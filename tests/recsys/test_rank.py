@@ -1,10 +1,14 @@
 """A click brings its kind to the front; what may not be shown never is; each place says why."""
 
+from types import SimpleNamespace
+from typing import ClassVar
+
 import numpy as np
 
 from recsys.candidates import CandidatePolicy, Views
 from recsys.events import Action
 from recsys.history import UserState, short_hash
+from recsys.ids import ItemIds
 from recsys.item_table import ItemTable
 from recsys.refresh import RecommendPolicy, fold_click, make_list, rank_for
 from recsys.trends import PartitionTrends, TrendsPolicy, summed
@@ -27,7 +31,8 @@ class TwoKinds:
     """Shoes lie along one axis, lamps along the other."""
 
     version = "two-kinds"
-    vectors = {**{s: np.array([1.0, 0.0]) for s in SHOES}, **{lamp: np.array([0.0, 1.0]) for lamp in LAMPS}}
+    ids = ItemIds(SHOES + LAMPS)
+    vectors: ClassVar = {**{s: np.array([1.0, 0.0]) for s in SHOES}, **{lamp: np.array([0.0, 1.0]) for lamp in LAMPS}}
 
     def fold_in(self, history):
         vector = np.zeros(2)
@@ -36,14 +41,15 @@ class TwoKinds:
                 vector += self.vectors.get(item_id, np.zeros(2))
         return vector
 
-    def top(self, vector, k):
-        scored = sorted(((float(v @ vector), item) for item, v in self.vectors.items()), key=lambda p: (-p[0], p[1]))
-        return [item for _, item in scored[:k]], np.array([score for score, _ in scored[:k]])
+    def top_rows(self, vector, k):
+        scores = np.array([self.vectors[item] @ vector for item in self.ids])
+        rows = np.argsort(-scores, kind="stable")[:k]
+        return rows, scores[rows]
 
 
 class Kin:
-    def get(self, item_id):
-        return [("kin-of-" + item_id, 0.9)]
+    def nearest(self, item_id):
+        return SimpleNamespace(item_ids=["kin-of-" + item_id], scores=[0.9])
 
 
 def state_after(*clicks):
