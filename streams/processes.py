@@ -12,13 +12,14 @@ from typing import Any, Literal, get_args
 import faust
 import threadpoolctl
 
-from recsys.errors import ConfigError
+from recsys.errors import ConfigError, RecsysError
 from streams.agents.publish import Publisher
 from streams.agents.recommend import ClickProcessor
 from streams.agents.recommend_app import recommend_app
 from streams.clock import wall_clock_ms
 from streams.log.base import Log
 from streams.log.open import open_log
+from streams.metrics import WorkerMetrics
 from streams.policy import recommend_policy
 from streams.retry import until_available
 from streams.settings import Settings
@@ -29,6 +30,8 @@ from streams.topics_check import ensure_topics
 
 Role = Literal["embed", "recommend", "all"]
 ROLES: tuple[str, ...] = get_args(Role)
+GRACE_S = 10.0
+"""What a process takes to end by itself; a start that is still waiting for its broker is cut off after this."""
 STOP_WITHIN_S = 20.0
 """A stop that takes longer ends the process: the log repeats what was not acknowledged."""
 CANCEL_AGAIN_S = 0.5
@@ -116,6 +119,7 @@ class Worker:
         self.settings = parts.settings
         self.views = views
         self.processor: ClickProcessor | None = None
+        self.metrics = WorkerMetrics(views)
         self.apps: list[faust.App] = []
         self._parts = parts
         self._role = role
@@ -128,12 +132,15 @@ class Worker:
         if self._role in ("recommend", "all"):
             policy = recommend_policy(self.settings)
             self.processor = ClickProcessor(self.settings, log, store, self.views.now, policy, wall_clock_ms)
+            self.metrics.clicks = self.processor
             self.apps.append(recommend_app(self.settings, self.processor))
         if self._role in ("embed", "all"):
             # Only a worker that embeds loads what fetches and decodes pictures.
             from streams.agents.embed_app import open_embed_app
 
-            self.apps.append(await self._exit.enter_async_context(open_embed_app(self.settings, log, store)))
+            opened = open_embed_app(self.settings, log, store)
+            app, self.metrics.products = await self._exit.enter_async_context(opened)
+            self.apps.append(app)
         for app in self.apps:
             app.finalize()
             await app.start()
@@ -155,7 +162,10 @@ class Worker:
             await asyncio.sleep(WATCH_S)
             for app in self.apps:
                 if app.crashed:
-                    raise RuntimeError(f"{app.conf.id} has crashed: {app.crash_reason!r}")
+                    # An error of ours keeps its own sentence and exit code.
+                    if isinstance(app.crash_reason, RecsysError):
+                        raise app.crash_reason
+                    raise RuntimeError(f"{app.conf.id} has crashed.") from app.crash_reason
 
     async def stop(self) -> None:
         for app in self.apps:
@@ -181,7 +191,7 @@ async def _work(settings: Settings, role: Role, stop: asyncio.Event) -> None:
         views = SharedViews(settings, parts.log, recommend_policy(settings), "worker")
         worker = Worker(parts, views, role)
         async with (
-            status_server(settings, lambda: worker.is_ready),
+            status_server(settings, lambda: worker.is_ready, worker.metrics.registry),
             running(views.run()),
         ):
             await worker.start()
@@ -228,8 +238,16 @@ async def _until_stopped(main: Callable[[asyncio.Event], Any]) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
+    running_main = asyncio.ensure_future(main(stop))
+    stopping = asyncio.ensure_future(stop.wait())
     try:
-        await main(stop)
+        await asyncio.wait({running_main, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not running_main.done():
+            # Whoever still waits for a broker does not look at `stop`.
+            await asyncio.wait({running_main}, timeout=GRACE_S)
+            running_main.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running_main
     except BaseExceptionGroup as group:
         raise first_of(group) from group
     return 0

@@ -25,12 +25,18 @@ BATCH = 256
 
 
 @contextlib.asynccontextmanager
-async def open_embed_app(settings: Settings, log: Log, store: CardStore) -> AsyncIterator[faust.App]:
-    """Make the application with the encoders of the settings; raises ConfigError when one cannot be had."""
+async def open_embed_app(
+    settings: Settings, log: Log, store: CardStore
+) -> AsyncIterator[tuple[faust.App, EmbedProcessor]]:
+    """Make the application with the encoders of the settings, and the processor behind it.
+
+    Raises ConfigError when an encoder cannot be had.
+    """
     text = await asyncio.to_thread(text_encoder, settings.text_encoder, settings.device)
     image = await asyncio.to_thread(image_encoder, settings.image_encoder, settings.device)
     fetcher = PictureFetcher(settings.media_dir, settings.image_hosts)
-    yield embed_app(settings, EmbedProcessor(settings, log, store, fetcher, Vectorizer(text, image)))
+    processor = EmbedProcessor(settings, log, store, fetcher, Vectorizer(text, image))
+    yield embed_app(settings, processor), processor
 
 
 def embed_app(settings: Settings, processor: EmbedProcessor) -> faust.App:

@@ -130,7 +130,7 @@ async def test_the_settings_name_the_encoders(settings_and_log):
     chosen = settings.model_copy(
         update={"image_encoder": "none", "text_encoder": "tests.streams.agents.test_embed_app.Own"}
     )
-    async with open_redis(settings) as store, open_embed_app(chosen, log, store) as app:
+    async with open_redis(settings) as store, open_embed_app(chosen, log, store) as (app, _):
         await produce(log, "lamp")
         await app.start()
         deadline = time.monotonic() + DEADLINE_S
