@@ -2,11 +2,12 @@
 
 Read in this order:
 
-- `errors`, `types`, `events`, `ids`: the words that all rooms share
-- `confidence`, `history`: what one user did, and how much each deed counts
+- `errors`, `types`, `events`, `records`, `ids`: the words that all rooms share
+- `history`, `confidence`: what one user did, and how much each deed counts
+- `versions`, `item_table`, `trends`: what is newer, rows of items, decayed popularity and co-occurrence
 - `als`: implicit-feedback factors, and the exact fold-in of one user
-- `catalogue`, `index`, `search`: the products, their vectors, and looking among them
-- `trends`: decayed popularity and co-occurrence
+- `index`, `words`, `filters`, `catalogue`, `catalogue_snapshot`: the products, their vectors and words
+- `search`, `neighbours`: looking among them
 - `candidates`, `rank`, `refresh`: one interaction in, a fresh list out, as data
 - `metrics`, `evaluate`: how good the lists are, test-then-learn
 """

@@ -1,1 +1,1 @@
-"""The routes, a module a subject."""
+"""The routes, a module a subject: `writes`, `recommendations`, `items`, `search`, `operations`, `pages`."""

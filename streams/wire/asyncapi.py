@@ -30,18 +30,28 @@ class TopicNote:
 NOTES: dict[str, TopicNote] = {
     topics.PRODUCTS: TopicNote("item_id", "receive", "The shop's products.", "product", True),
     topics.CLICKS: TopicNote("user_id", "receive", "What users do with products.", "click"),
-    topics.ACTIVITIES: TopicNote("the actor's id", "receive", "What happens in the social app.", "activity"),
-    topics.CAMPAIGNS: TopicNote("campaign_id", "receive", "Sponsored placements.", "campaign", True),
-    topics.ERASURES: TopicNote("user_id", "receive", "Users to forget everywhere.", "erasure"),
+    topics.ACTIVITIES: TopicNote(
+        "the actor's id", "receive", "What happens in the social app; nothing reads it yet.", "activity"
+    ),
+    topics.CAMPAIGNS: TopicNote(
+        "campaign_id", "receive", "Sponsored placements; nothing reads them yet.", "campaign", True
+    ),
+    topics.ERASURES: TopicNote("user_id", "receive", "Users to forget everywhere; nothing reads them yet.", "erasure"),
     topics.RECOMMENDATIONS: TopicNote("user_id", "send", "Each user's newest list.", "recommendation-list", True),
-    topics.FEED: TopicNote("user_id", "send", "Recommendations as activities for the social app.", "offer"),
+    topics.FEED: TopicNote(
+        "user_id", "send", "Recommendations as activities for the social app; not written yet.", "offer"
+    ),
     topics.DEAD_LETTERS: TopicNote("as the source", "send", "Refused messages, for operators.", "dead-letter"),
-    topics.SERVED: TopicNote("user_id", "inside", "Each list that was shown, for joining clicks to it."),
-    topics.LINKS: TopicNote("the actor's id", "inside", "Which user an account of the social app is.", "link", True),
+    topics.SERVED: TopicNote(
+        "user_id", "inside", "Each list that was shown, for joining clicks to it; not written yet."
+    ),
+    topics.LINKS: TopicNote(
+        "the actor's id", "inside", "Which user an account of the social app is; not read yet.", "link", True
+    ),
     topics.CATALOG: TopicNote("f:ITEM or v:ITEM", "inside", "Fields and vectors of each product."),
     topics.ITEM_FACTORS: TopicNote("a chunk of a model", "inside", "What ALS has learnt of the items."),
     topics.MODELS: TopicNote("a kind of model", "inside", "Which model is complete and in use."),
-    topics.TRENDS: TopicNote("a partition", "inside", "Popularity and co-occurrence, summed by readers."),
+    topics.TRENDS: TopicNote("item_id, or empty", "inside", "Popularity and co-occurrence, summed by readers."),
     topics.USER_STATE: TopicNote("user_id", "inside", "The recommend agent's changelog."),
     topics.TRAINER: TopicNote("none", "inside", "No records: its owner is the active trainer."),
 }
