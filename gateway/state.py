@@ -30,6 +30,7 @@ from recsys.types import Vector
 from streams.clock import wall_clock_ms
 from streams.log.base import Log
 from streams.policy import recommend_policy
+from streams.reach import Reach
 from streams.settings import Settings
 from streams.shared_views import SharedViews
 from streams.stores.redis import RedisStore
@@ -66,11 +67,12 @@ class Gateway:
         self.policy: RecommendPolicy = recommend_policy(settings)
         self.encoders = QueryEncoders()
         self.changes = ListChanges(store)
+        self.reach = Reach(settings, log, store)
         self._answers: TTLCache[tuple[str, str], tuple[bytes, Response]] = TTLCache(REMEMBERED_ANSWERS, DAY_S)
 
     @property
     def is_ready(self) -> bool:
-        return self.views.is_caught_up
+        return self.views.is_caught_up and self.reach.is_there
 
     def topic(self, name: str) -> str:
         return self.settings.topic_prefix + name

@@ -21,6 +21,7 @@ from streams.log.base import Log
 from streams.log.open import open_log
 from streams.metrics import WorkerMetrics
 from streams.policy import recommend_policy
+from streams.reach import Reach
 from streams.retry import until_available
 from streams.settings import Settings
 from streams.shared_views import SharedViews
@@ -121,6 +122,7 @@ class Worker:
         self.processor: ClickProcessor | None = None
         self.metrics = WorkerMetrics(views)
         self.apps: list[faust.App] = []
+        self.reach = Reach(parts.settings, parts.log, parts.store)
         self._parts = parts
         self._role = role
         self._exit = contextlib.AsyncExitStack()
@@ -149,6 +151,7 @@ class Worker:
         """Publish what is due; raises when an agent has crashed, for then this process must end."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._watch())
+            group.create_task(self.reach.run())
             if self.processor is not None:
                 parts = self._parts
                 publisher = Publisher(self.settings, parts.store, self.views, self.processor, wall_clock_ms)
@@ -174,7 +177,7 @@ class Worker:
 
     @property
     def is_ready(self) -> bool:
-        return self.views.is_caught_up and bool(self.apps)
+        return self.views.is_caught_up and bool(self.apps) and self.reach.is_there
 
 
 def run_worker(settings: Settings, role: str) -> int:
@@ -213,7 +216,8 @@ async def _train(settings: Settings, stop: asyncio.Event) -> None:
 
     async with outside(settings) as parts, Leadership(settings, parts.log) as leadership:
         trainer = Trainer(settings, parts.log, leadership=leadership)
-        async with status_server(settings, lambda: True):
+        reach = Reach(settings, parts.log, parts.store)
+        async with status_server(settings, lambda: reach.is_there), running(reach.run()):
             await trainer.run(stop)
 
 
