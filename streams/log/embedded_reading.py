@@ -143,16 +143,16 @@ class ReadOnlyLog(ReadingSide):
     def unlisten(self, news: asyncio.Event) -> None:
         """See `listen`."""
 
-    async def append(self, record: NewRecord) -> Position:  # noqa: ARG002
+    async def append(self, record: NewRecord) -> Position:
         self._refuse()
 
-    async def append_many(self, records: Sequence[NewRecord]) -> list[Position]:  # noqa: ARG002
+    async def append_many(self, records: Sequence[NewRecord]) -> list[Position]:
         self._refuse()
 
-    async def commit(self, group: str, offsets: Mapping[TopicPartition, int]) -> None:  # noqa: ARG002
+    async def commit(self, group: str, offsets: Mapping[TopicPartition, int]) -> None:
         self._refuse()
 
-    async def create(self, specs: Iterable[TopicSpec]) -> None:  # noqa: ARG002
+    async def create(self, specs: Iterable[TopicSpec]) -> None:
         self._refuse()
 
     def _opened(self) -> sqlite3.Connection:

@@ -200,7 +200,7 @@ class _Consumer(FaustConsumer):  # type: ignore[misc]
         await self._log.commit(self.app.conf.id, {TopicPartition(*tp): offset for tp, offset in offsets.items()})
         return True
 
-    async def create_topic(self, topic: str, partitions: int, replication: int, **options: Any) -> None:  # noqa: ARG002
+    async def create_topic(self, topic: str, partitions: int, replication: int, **options: Any) -> None:
         await self._log.create([_spec(topic, partitions, options)])
 
     def _new_topicpartition(self, topic: str, partition: int) -> TP:
@@ -236,10 +236,10 @@ class _Producer(base.Producer):  # type: ignore[misc]
         key: bytes | None,
         value: bytes | None,
         partition: int | None,
-        timestamp: float | None,  # noqa: ARG002 - the log stamps records itself
+        timestamp: float | None,
         headers: Any,
         *,
-        transactional_id: str | None = None,  # noqa: ARG002
+        transactional_id: str | None = None,
     ) -> "asyncio.Future[RecordMetadata]":
         if not self._log.has_topic(topic):
             await self._log.create([_declared(self.app, topic)])
@@ -252,7 +252,7 @@ class _Producer(base.Producer):  # type: ignore[misc]
     async def flush(self) -> None:
         await self._log.flush()
 
-    async def create_topic(self, topic: str, partitions: int, replication: int, **options: Any) -> None:  # noqa: ARG002
+    async def create_topic(self, topic: str, partitions: int, replication: int, **options: Any) -> None:
         await self._log.create([_spec(topic, partitions, options)])
 
     def key_partition(self, topic: str, key: bytes) -> TP:

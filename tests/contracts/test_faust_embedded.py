@@ -408,7 +408,7 @@ async def work(path: Path, until_done: int) -> None:
     async with running(app):
         log = app.transport.log
         ends = {TopicPartition("t", p): log.highwater("t", p) for p in (0, 1)}
-        while not until_done or any((log.committed_now("worker", *at) or 0) < end for at, end in ends.items()):  # noqa: ASYNC110
+        while not until_done or any((log.committed_now("worker", *at) or 0) < end for at, end in ends.items()):
             await asyncio.sleep(0.05)
 
 

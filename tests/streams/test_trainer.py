@@ -63,7 +63,7 @@ async def training(settings: Settings, log: Log, leadership: object = None) -> A
 
 async def until(running: Trainer, holds: Callable[[TrainerStatus], bool]) -> TrainerStatus:
     async with asyncio.timeout(DEADLINE_S):
-        while not holds(running.status()):  # noqa: ASYNC110 - the status is polled by its users, too
+        while not holds(running.status()):
             await asyncio.sleep(0.01)
     return running.status()
 
