@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for name in python3.11 python3 python; do \
 	$$name -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo $$name && break; done)
 UV := $(BIN)/uv pip
+# Where Python is told to keep no bytecode, each process would compile torch and transformers anew: 5 s and more.
+unexport PYTHONDONTWRITEBYTECODE
 EMBEDDED_ONLY := not kafka and not redis and not browser and not realdata and not slow
 
 DEMO_ARGS ?=
