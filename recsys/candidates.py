@@ -171,13 +171,18 @@ def gather(
     evidence[TOGETHER] = np.bincount(at_together, together.amounts, minlength=len(rows))
     evidence[POPULARITY, at_popular] = popular_amounts
     because = np.full(len(rows), -1, dtype=np.intp)
-    # Of all that is written to one place the last stays: so the strongest, and what goes together over what is alike.
-    rising = _rising(similar.amounts)
-    evidence[CONTENT, at_similar[rising]] = similar.amounts[rising]
-    because[at_similar[rising]] = similar.sources[rising]
-    rising = _rising(together.amounts)
-    because[at_together[rising]] = together.sources[rising]
+    np.maximum.at(evidence[CONTENT], at_similar, similar.amounts)
+    _name_strongest(because, at_similar, similar, evidence[CONTENT])
+    strongest = np.zeros(len(rows))
+    np.maximum.at(strongest, at_together, together.amounts)
+    _name_strongest(because, at_together, together, strongest)
     return Candidates(rows, evidence, because, n_liked > 0)
+
+
+def _name_strongest(because: Rows, places: Rows, related: "_Related", strongest: Amounts) -> None:
+    """Enter at each place the source of its strongest amount: of equal ones the newest item, which stands first."""
+    entries = np.flatnonzero(related.amounts == strongest[places])[::-1]
+    because[places[entries]] = related.sources[entries]
 
 
 class _Related(NamedTuple):
@@ -230,11 +235,5 @@ def _related(
     lengths = [len(each) for each in rows]
     fading = 2.0 ** (np.array(places) / -policy.recency_half_life)
     sources = items.rows([recent[place] for place in places])
-    return _Related(
-        np.concatenate(rows), np.concatenate(amounts) * np.repeat(fading, lengths), np.repeat(sources, lengths)
-    )
-
-
-def _rising(amounts: Amounts) -> Rows:
-    """Places of the amounts from the smallest to the largest; of equal ones the first comes last."""
-    return np.argsort(-amounts, kind="stable")[::-1]
+    owner = np.repeat(np.arange(len(found)), lengths)
+    return _Related(np.concatenate(rows), np.concatenate(amounts) * fading[owner], sources[owner])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.candidates import CONTENT, TOGETHER, Candidates, Views
+from recsys.candidates import CONTENT, TOGETHER, Amounts, Candidates, Views
 from recsys.events import ListItem, Reason
 from recsys.item_table import NO_GROUP, ItemTable
 from recsys.types import Rows
@@ -69,8 +69,12 @@ def rank(
     parts = _weighted(candidates, policy)
     scores = parts.sum(axis=0).round(SCORE_DIGITS)
     places = np.flatnonzero(_may_show(candidates.rows, items, seen))
-    places = places[np.lexsort((items.hashes[candidates.rows[places]], -scores[places]))]
-    chosen = _choose(candidates.rows, places, items, n, allow, exclude)
+    if allow is None and not exclude and not items.groups[candidates.rows[places]].any():
+        places = places[_at_least_nth(scores[places], n)]
+        chosen = _in_order(places, scores, candidates.rows, items)[:n]
+    else:
+        ordered = _in_order(places, scores, candidates.rows, items)
+        chosen = _choose(candidates.rows, ordered, items, n, allow, exclude)
     strongest = parts[:, chosen].argmax(axis=0)
     reasons = _reasons(strongest, candidates.because[chosen], items)
     rows, ids = candidates.rows[chosen].tolist(), items.ids
@@ -102,13 +106,21 @@ def _may_show(rows: Rows, items: ItemTable, seen: Mapping[int, int]) -> NDArray[
     return allowed
 
 
-def _choose(
-    rows: Rows, order: Rows, items: ItemTable, n: int, allow: Filter | None, exclude: Collection[str]
-) -> list[int]:
+def _at_least_nth(scores: Amounts, n: int) -> NDArray[np.bool_] | slice:
+    """Which scores are no lower than the n-th highest, so that few need to be put in order."""
+    if len(scores) <= n:
+        return slice(None)
+    reached: NDArray[np.bool_] = scores >= np.partition(scores, len(scores) - n)[len(scores) - n]
+    return reached
+
+
+def _in_order(places: Rows, scores: Amounts, rows: Rows, items: ItemTable) -> Rows:
+    return places[np.lexsort((items.hashes[rows[places]], -scores[places]))]
+
+
+def _choose(rows: Rows, order: Rows, items: ItemTable, n: int, allow: Filter | None, exclude: Collection[str]) -> Rows:
     """Places of the first n that pass, of each group only the first."""
     ordered = rows[order]
-    if allow is None and not exclude and not items.groups[ordered].any():
-        return list(order[:n].tolist())
     chosen: list[int] = []
     groups: set[int] = set()
     for place, row, group in zip(order.tolist(), ordered.tolist(), items.groups[ordered].tolist(), strict=True):
@@ -124,7 +136,7 @@ def _choose(
         chosen.append(place)
         if len(chosen) == n:
             break
-    return chosen
+    return np.array(chosen, dtype=np.intp)
 
 
 _KINDS = ("for_you", "often_together", "similar", "trending")

@@ -5,8 +5,9 @@ counts of all partitions and sums them (`Trends`). Counts are never incremented 
 reader cannot double them.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from math import sqrt
 
 import msgspec
@@ -60,7 +61,8 @@ class PartitionTrends:
         self.offset = -1
         self.watermark_ms = 0
         self.items: dict[str, ItemTrend] = {}
-        self.changed: set[str] = set()
+        self.changed: dict[str, int] = {}
+        """Items to be published, by the offset of the first change that has not been; rising."""
 
     def observe(self, item_id: str, weight: float, ts_ms: int, offset: int, recent: Iterable[Interaction]) -> None:
         """Count one interaction.
@@ -83,7 +85,7 @@ class PartitionTrends:
             _fade(own, ts_ms, policy.half_life_days)
             own.popularity += weight * _faded(own.at_ms - ts_ms, policy.half_life_days)
             own.count += 1.0
-            self.changed.add(item_id)
+            self.changed.setdefault(item_id, offset)
         gap = 0
         partners = set()
         for other_id, _, other_ms, _, _ in recent:
@@ -104,14 +106,20 @@ class PartitionTrends:
             if offset > other.offset:
                 _add_pair(other, item_id, amount, policy.row_limit)
                 other.offset = offset
-                self.changed.add(other_id)
+                self.changed.setdefault(other_id, offset)
         own.offset = max(own.offset, offset)
 
-    def take_changes(self) -> Iterator[tuple[str, ItemTrend]]:
-        """The items that changed since the last call, to be published."""
-        changed, self.changed = self.changed, set()
-        for item_id in sorted(changed):
-            yield item_id, self.items[item_id]
+    def take_changes(self, limit: int | None = None) -> list[tuple[str, ItemTrend]]:
+        """Items that changed and are to be published now, those that have waited longest first."""
+        taken = list(islice(self.changed, limit))
+        for item_id in taken:
+            del self.changed[item_id]
+        return [(item_id, self.items[item_id]) for item_id in taken]
+
+    @property
+    def complete_to(self) -> int:
+        """The offset up to which everything has been taken."""
+        return next(iter(self.changed.values())) - 1 if self.changed else self.offset
 
 
 def _faded(age_ms: float, half_life_days: float) -> float:
@@ -140,7 +148,8 @@ class Trends:
 
     def __init__(self, items: ItemTable, policy: TrendsPolicy | None = None) -> None:
         self.policy = policy or TrendsPolicy()
-        self.partitions: dict[int, dict[str, ItemTrend]] = {}
+        self._parts: dict[str, dict[int, ItemTrend]] = {}
+        """What each partition says of an item."""
         self._items = items
         self._counts = np.zeros(1024)
         self._root_counts = np.ones(1024)
@@ -150,16 +159,15 @@ class Trends:
 
     def put(self, partition: int, item_id: str, trend: ItemTrend) -> None:
         """Take one item's counts of one partition in the place of what that partition said before."""
-        self.partitions.setdefault(partition, {})[item_id] = trend
+        parts = self._parts.setdefault(item_id, {})
+        parts[partition] = trend
         self._partners.pop(item_id, None)
         half_life_ms = self.policy.half_life_days * DAY_MS
         count = mass = 0.0
-        for _, items in sorted(self.partitions.items()):
-            part = items.get(item_id)
-            if part is not None:
-                count += part.count
-                # Forward decay (Cormode and others 2009): masses at one landmark compare at any later time.
-                mass += part.popularity * 2.0 ** ((part.at_ms - LANDMARK_MS) / half_life_ms)
+        for _, part in sorted(parts.items()):
+            count += part.count
+            # Forward decay (Cormode and others 2009): masses at one landmark compare at any later time.
+            mass += part.popularity * 2.0 ** ((part.at_ms - LANDMARK_MS) / half_life_ms)
         row = self._items.row(item_id)
         self._make_room(row)
         self._counts[row] = count
@@ -179,6 +187,8 @@ class Trends:
     def partners(self, item_id: str) -> tuple[Rows, NDArray[np.float64]]:
         """The items most often together with one, strongest first: rows, and the weighted counts of the pairs.
 
+        Worked out when first asked for after the item's counts changed, some tens of microseconds.
+
         Notes
         -----
         amount / sqrt(count(a) · count(b)) is the cosine of item-based collaborative filtering (Sarwar and others 2001);
@@ -187,14 +197,13 @@ class Trends:
         found = self._partners.get(item_id)
         if found is None:
             pairs: dict[str, float] = {}
-            for _, items in sorted(self.partitions.items()):
-                trend = items.get(item_id)
-                if trend is not None:
-                    for other_id, amount in trend.pairs.items():
-                        pairs[other_id] = pairs.get(other_id, 0.0) + amount
-            strongest = sorted(pairs.items(), key=lambda pair: (-pair[1], pair[0]))[: self.policy.partners]
-            amounts = np.array([amount for _, amount in strongest])
-            found = self._partners[item_id] = (self._items.rows([other for other, _ in strongest]), amounts)
+            for _, part in sorted(self._parts.get(item_id, {}).items()):
+                for other_id, amount in part.pairs.items():
+                    pairs[other_id] = pairs.get(other_id, 0.0) + amount
+            rows = self._items.rows(pairs)
+            amounts = np.fromiter(pairs.values(), dtype=np.float64, count=len(pairs))
+            order = np.lexsort((self._items.hashes[rows], -amounts))[: self.policy.partners]
+            found = self._partners[item_id] = (rows[order], amounts[order])
         return found
 
     def refresh(self, limit: int = 300) -> None:

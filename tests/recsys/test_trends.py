@@ -97,6 +97,32 @@ def test_a_crash_after_any_publication_leads_to_the_same_counts(items: list[str]
     }
 
 
+@given(
+    st.lists(st.sampled_from("abcde"), max_size=40),
+    st.lists(st.integers(0, 4), min_size=1, max_size=20),
+    st.integers(0, 60),
+)
+def test_counts_published_a_few_at_a_time_are_completed_from_where_they_say(
+    items: list[str], limits: list[int], crash_after: int
+):
+    straight = PartitionTrends(POLICY)
+    observe_all(straight, items)
+
+    crashed, published, complete_to = PartitionTrends(POLICY), {}, -1
+    for i in range(min(crash_after, len(items))):
+        observe_all(crashed, items[: i + 1], start=i)
+        for item, trend in crashed.take_changes(limits[i % len(limits)]):
+            published[item] = encode_trend(trend)
+            complete_to = crashed.complete_to
+    recovered = PartitionTrends(POLICY)
+    recovered.items = {item: decode_trend(packed) for item, packed in published.items()}
+    observe_all(recovered, items, start=complete_to + 1)
+
+    assert {i: encode_trend(t) for i, t in recovered.items.items()} == {
+        i: encode_trend(t) for i, t in straight.items.items()
+    }
+
+
 def test_the_order_of_records_does_not_change_what_a_reader_says():
     parts = {}
     for partition in range(3):

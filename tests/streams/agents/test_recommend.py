@@ -13,6 +13,7 @@ from recsys.history import decode_state
 from recsys.item_table import ItemTable
 from recsys.trends import Trends
 from streams import topics
+from streams.agents import recommend
 from streams.agents.partition import COUNTED_TO_KEY, read_to_end
 from streams.agents.recommend import ClickProcessor
 from streams.log.base import NewRecord, Record
@@ -139,7 +140,11 @@ async def test_a_redelivery_changes_no_state_and_repeats_the_list(bench: Bench):
 
 
 @pytest.mark.parametrize("publish_after", [0, 1, 2, 3])
-async def test_counts_after_a_crash_equal_those_of_a_clean_run(bench: Bench, publish_after: int):
+@pytest.mark.parametrize("at_once", [recommend.TRENDS_AT_ONCE, 2])
+async def test_counts_after_a_crash_equal_those_of_a_clean_run(
+    bench: Bench, publish_after: int, at_once: int, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(recommend, "TRENDS_AT_ONCE", at_once)
     clicks = [a_click(user, item) for user in ("ann", "bob") for item in ("lamp", "chair", "shoe", "lamp")]
     records = await bench.produce(*clicks)
     batches = [records[i : i + 2] for i in range(0, len(records), 2)]

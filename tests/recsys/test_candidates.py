@@ -1,0 +1,106 @@
+"""Gathering on arrays gives what gathering one item at a time does, whatever the sources say."""
+
+from collections import defaultdict
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recsys.candidates import CandidatePolicy, Views, gather
+from recsys.history import Interaction
+from recsys.ids import ItemIds
+from recsys.item_table import ItemTable
+from recsys.trends import ItemTrend, Trends, TrendsPolicy
+from tests.builders import NOON_MS
+
+ITEMS = [f"item-{number}" for number in range(9)]
+POLICY = CandidatePolicy(from_factors=3, from_trends=2, recent_items=3, content_items=2, content_neighbours=2)
+amounts = st.sampled_from([0.25, 0.5, 1.0, 2.0])
+some_items = st.dictionaries(st.sampled_from(ITEMS), amounts, max_size=5)
+
+
+class Fixed:
+    """A model and a neighbour cache that say what they were told; the model has rows of its own."""
+
+    version = "fixed"
+
+    def __init__(self, scores: dict[str, float], nearest: dict[str, dict[str, float]]) -> None:
+        self.ids = ItemIds(reversed(scores))
+        self._scores, self._nearest = scores, nearest
+
+    def fold_in(self, history):
+        return np.ones(1, dtype=np.float32)
+
+    def top_rows(self, vector, k):
+        best = sorted(self._scores, key=lambda item: -self._scores[item])[:k]
+        return self.ids.rows(best), np.array([self._scores[item] for item in best])
+
+    def nearest(self, item_id):
+        if (known := self._nearest.get(item_id)) is None:
+            return None
+        return SimpleNamespace(item_ids=list(known), scores=list(known.values()))
+
+
+def one_by_one(recent: list[str], told: Fixed, trends: Trends, items: ItemTable):
+    """Evidence by item, and which of the user's items may be named for it: those that speak most."""
+    found: dict[str, list[float]] = {}
+    together: dict[str, dict[str, float]] = defaultdict(dict)
+    alike: dict[str, dict[str, float]] = defaultdict(dict)
+
+    def evidence(item_id: str) -> list[float]:
+        return found.setdefault(item_id, [0.0] * 4)
+
+    model_rows, scores = told.top_rows(None, POLICY.from_factors)
+    for row, score in zip(model_rows.tolist(), scores.tolist(), strict=True):
+        evidence(told.ids[row])[0] = score
+    for place, viewed in enumerate(recent):
+        fading = 2.0 ** (-place / POLICY.recency_half_life)
+        rows, pairs = trends.partners(viewed)
+        for row, pair in zip(rows.tolist(), pairs.tolist(), strict=True):
+            roots = [max(trends.count(each), 1.0) ** 0.5 for each in (row, items.row(viewed))]
+            cosine = fading * pair / (roots[0] * roots[1])
+            evidence(items.ids[row])[1] += cosine
+            together[items.ids[row]][viewed] = cosine
+        if place < POLICY.content_items and (known := told.nearest(viewed)):
+            best = list(zip(known.item_ids, known.scores, strict=True))[: POLICY.content_neighbours]
+            for other, similarity in best:
+                evidence(other)[2] = max(evidence(other)[2], fading * similarity)
+                alike[other][viewed] = fading * similarity
+    for row, popularity in zip(*(each.tolist() for each in trends.top(POLICY.from_trends)), strict=True):
+        evidence(items.ids[row])[3] = popularity
+    speak = {**alike, **together}  # what goes together says more than what is alike
+    because = {
+        item: {viewed for viewed, amount in by.items() if amount > (1 - 1e-9) * max(by.values())}
+        for item, by in speak.items()
+    }
+    return found, because
+
+
+@given(
+    viewed=st.lists(st.sampled_from(ITEMS), max_size=6),
+    scores=some_items,
+    nearest=st.dictionaries(st.sampled_from(ITEMS), some_items, max_size=5),
+    pairs=st.dictionaries(st.sampled_from(ITEMS), some_items, max_size=6),
+)
+def test_arrays_gather_what_plain_python_gathers(viewed, scores, nearest, pairs):
+    items, told = ItemTable(ITEMS[:4]), Fixed(scores, nearest)
+    trends = Trends(items, TrendsPolicy(partners=3))
+    for number, (item_id, partners) in enumerate(pairs.items()):
+        trends.put(0, item_id, ItemTrend(0, 1.0 + number, NOON_MS, 1.0 + number, partners))
+    trends.refresh()
+    history = [Interaction(item_id, 2, NOON_MS, 1.0, offset) for offset, item_id in enumerate(viewed)]
+    recent = list(dict.fromkeys(reversed(viewed)))[: POLICY.recent_items]
+
+    gathered = gather(history, dict.fromkeys(viewed, 2.0), Views(items, trends, told, told), POLICY)
+    if not viewed:
+        told = Fixed({}, {})  # without a history nobody asks the model
+    expected, because = one_by_one(recent, told, trends, items)
+
+    ids = [items.ids[row] for row in gathered.rows.tolist()]
+    assert sorted(ids) == sorted(expected)
+    for place, item_id in enumerate(ids):
+        assert gathered.evidence[:, place].tolist() == pytest.approx(expected[item_id], rel=1e-9)
+        row = int(gathered.because[place])
+        assert (items.ids[row] if row >= 0 else None) in because.get(item_id, {None})
