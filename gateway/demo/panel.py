@@ -13,7 +13,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-_FRAME_S = 0.25
+_FRAME_S = 1.0  # a frame takes some 15 ms of the loop that lists are made on: four a second slow all of them down
 _LINE_S = 5.0  # shorter floods a log file, longer leaves `--exit-after 10` without a line
 
 
@@ -59,7 +59,7 @@ async def show(
 ) -> None:
     """Show the figures until `stop` is set, once more then, and leave the terminal as it was.
 
-    `every_s` is the time between two frames, or two lines; a quarter of a second and 5 s where it is None.
+    `every_s` is the time between two frames, or two lines; 1 s and 5 s where it is None.
     """
     console = console or Console()
     started = time.monotonic()

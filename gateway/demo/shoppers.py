@@ -43,7 +43,7 @@ class HitRates:
     _popular: deque[bool] = field(default_factory=lambda: deque(maxlen=_HITS_KEPT))
 
     def note(self, *, ours: bool, popular: bool) -> None:
-        """Count one choice; both lists are scored on the same ones."""
+        """Count one choice; both lists are scored on the same ones, what the shopper has chosen left out of both."""
         self._ours.append(ours)
         self._popular.append(popular)
 
@@ -54,7 +54,7 @@ class HitRates:
 
     @property
     def ours(self) -> float:
-        """Share found in our list's first ten; 0 before the first choice."""
+        """Share found among the first ten of our list that the shopper had not chosen yet; 0 before the first choice."""
         return sum(self._ours) / max(1, len(self._ours))
 
     @property
@@ -132,9 +132,10 @@ class Shoppers:
             What each shopper would be shown now; a shopper without a list may be missing.
         """
         shopper = self._shoppers[self._rng.choice(len(self._shoppers), p=self._activity)]
-        shown = [row for item_id in lists.get(shopper.user_id, ())[:K] if (row := self._row.get(item_id)) is not None]
         if shopper.followed is not None:
             return self._follow(shopper, now_ms)
+        listed = [row for item_id in lists.get(shopper.user_id, ()) if (row := self._row.get(item_id)) is not None]
+        shown = listed[:K]
         if shopper.steps_left == 0:
             self._begin_session(shopper)
         if shown and not shopper.shown:
@@ -145,7 +146,7 @@ class Shoppers:
             shopper.interest = self._rng.choice(shopper.favourites)
         if self._rng.random() < _SEARCH:
             return self._search(shopper, now_ms)
-        row, placement = self._choose(shopper, shown, now_ms)
+        row, placement = self._choose(shopper, listed, now_ms)
         shopper.looked_at.append(row)
         shopper.shown = bool(self._rng.random() < _READS_ON)
         shopper.followed = (row, 0, placement)
@@ -194,17 +195,19 @@ class Shoppers:
         wanted[shopper.chosen] *= 0.05
         return wanted
 
-    def _choose(self, shopper: _Shopper, shown: list[int], now_ms: int) -> tuple[int, str]:
+    def _choose(self, shopper: _Shopper, listed: list[int], now_ms: int) -> tuple[int, str]:
         """A product from the list shown if something there fits, else from the shelves; and where it stood."""
         wanted = self._wanted(shopper)
-        if shown and self._rng.random() < _FROM_LIST:
+        chosen = set(shopper.chosen)
+        if listed and self._rng.random() < _FROM_LIST:
             enough = np.quantile(wanted, _FITS)
-            fitting = [row for row in shown if wanted[row] > enough and row not in shopper.chosen]
+            fitting = [row for row in listed[:K] if wanted[row] > enough and row not in chosen]
             if fitting:
                 return fitting[0], "recommendations"
         row = int(self._rng.choice(len(wanted), p=wanted / wanted.sum()))
-        if shown and row not in shopper.chosen:
-            self.hits.note(ours=row in shown, popular=row in self._most_popular(shopper, now_ms))
+        if listed and row not in chosen:
+            ours = [other for other in listed if other not in chosen][:K]
+            self.hits.note(ours=row in ours, popular=row in self._most_popular(shopper, now_ms))
         return row, "shop"
 
     def _most_popular(self, shopper: _Shopper, now_ms: int) -> list[int]:

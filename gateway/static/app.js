@@ -4,6 +4,8 @@ import * as api from "./api.js";
 import { chineseTitle, fill, price, show } from "./cards.js";
 
 const LIST_SIZE = 12;
+const LIST_ASKED = 50; // more than is shown, as the products that were opened on this page are left out
+const FIRST_SHELF = 18; // cards that are shown before the rest is fetched
 const GRID_SIZE = 60; // cards below which the shelves are still filling up and are asked for again
 const REFRESH_MS = 5000;
 const STRATEGIES = {
@@ -12,6 +14,7 @@ const STRATEGIES = {
   similar: "Like what you saw",
   trending: "What is popular",
 };
+const NEVER = "0000-"; // how the versions of lists begin for whom nothing is known
 const DONE = {
   add_to_cart: "Added to the cart.",
   purchase: "Bought. Thank you.",
@@ -19,10 +22,12 @@ const DONE = {
   hide: "It will not be shown to you again.",
 };
 
+const GUEST = "you-"; // how the names begin that the page makes up
+
 const $ = (id) => document.getElementById(id);
 const sentAt = new Map(); // event id -> when it was sent, to say how quickly its list came
 const seenCategories = new Set();
-const state = { userId: "", stop: () => {}, shown: null, searching: false, category: "", list: null };
+const state = { userId: "", stop: () => {}, shown: null, searching: false, category: "", list: null, opened: new Set() };
 
 function say(id, text) {
   $(id).textContent = text;
@@ -54,26 +59,29 @@ function become(userId) {
   state.stop();
   state.userId = userId;
   state.list = null;
+  state.opened.clear();
   localStorage.setItem("freshet-shopper", userId);
   $("user").value = userId;
-  $("who").textContent = userId;
+  $("who").textContent = userId.startsWith(GUEST) ? "For you" : `For ${userId}`;
   $("strategy").hidden = true;
   $("freshness").textContent = "";
   $("for-you").replaceChildren();
   $("for-you-empty").hidden = false;
-  state.stop = api.follow(userId, LIST_SIZE, showList, complain);
+  state.stop = api.follow(userId, LIST_ASKED, showList, complain);
 }
 
 async function showList(list) {
   state.list = list;
-  const strategy = STRATEGIES[list.strategy] || list.strategy || "";
+  const isUnknown = list.version.startsWith(NEVER);
   const sent = sentAt.get(list.trigger?.event_id);
   if (sent !== undefined) {
     sentAt.clear();
     $("freshness").textContent = `This list answers your last action; it came ${Math.round(performance.now() - sent)} ms after it.`;
   }
-  say("strategy", strategy);
-  await fill($("for-you"), list.items.slice(0, LIST_SIZE), opener("recommendations"), {
+  say("strategy", isUnknown ? "" : STRATEGIES[list.strategy] || list.strategy);
+  // What is popular for whom nothing is known stands below already.
+  const items = isUnknown ? [] : list.items.filter((entry) => !state.opened.has(entry.item_id));
+  await fill($("for-you"), items.slice(0, LIST_SIZE), opener("recommendations"), {
     empty: $("for-you-empty"),
     isPersonal: true,
   });
@@ -88,6 +96,7 @@ function opener(placement) {
     const context = { placement };
     if (position >= 0) context.position = position;
     if (placement === "recommendations" && state.list?.rec_id) context.rec_id = state.list.rec_id;
+    state.opened.add(item.item_id);
     tell("click", { item_id: item.item_id }, context);
     openProduct(item);
   };
@@ -97,9 +106,11 @@ function opener(placement) {
 async function showShop() {
   const popular = (await api.trending(100)).items;
   await fill($("trending"), popular.slice(0, LIST_SIZE), opener("trending"), { empty: $("trending-empty") });
+  const shelf = popular.slice(LIST_SIZE);
+  const isOpen = () => !state.searching && !state.category;
+  if (isOpen() && !$("grid").childElementCount) await showShelf(shelf.slice(0, FIRST_SHELF));
   await showCategories(popular);
-  const isFull = $("grid").childElementCount >= GRID_SIZE;
-  if (!state.searching && !state.category && !isFull) await showShelf(popular.slice(LIST_SIZE));
+  if (isOpen() && $("grid").childElementCount < GRID_SIZE) await showShelf(shelf);
 }
 
 async function showShelf(entries) {
@@ -151,7 +162,7 @@ async function runSearch() {
     const count = await fill($("grid"), found, opener("search"), { empty: $("grid-empty") });
     if (count < 0) return;
     const what = [text && `“${text}”`, image && "your picture"].filter(Boolean).join(" and ");
-    $("products-title").textContent = `${count} ${count === 1 ? "product" : "products"} for ${what}`;
+    $("products-title").textContent = count ? `Best matches for ${what}` : `Nothing for ${what}`;
     $("products").focus({ preventScroll: false });
   } catch (error) {
     $("products-title").textContent = "Products";
@@ -183,9 +194,10 @@ async function openProduct(item) {
   if (!$("product").open) $("product").showModal();
   $("product").scrollTop = 0;
   $("similar").replaceChildren();
+  $("similar-empty").hidden = true;
   try {
     const alike = await api.similar(item.item_id, 8);
-    if (state.shown === item) await fill($("similar"), alike.items, opener("similar"));
+    if (state.shown === item) await fill($("similar"), alike.items, opener("similar"), { empty: $("similar-empty") });
   } catch (error) {
     complain(error);
   }
@@ -230,5 +242,5 @@ $("shopper").addEventListener("submit", (event) => { event.preventDefault(); bec
 $("categories").addEventListener("click", (event) => { if ("category" in event.target.dataset) chooseCategory(event.target.dataset.category); });
 $("product").addEventListener("click", (event) => { if (event.target === $("product")) $("product").close(); else act(event); });
 
-become(localStorage.getItem("freshet-shopper") || `you-${eventId().slice(0, 4)}`);
+become(localStorage.getItem("freshet-shopper") || GUEST + eventId().slice(0, 4));
 refresh();

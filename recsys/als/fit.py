@@ -64,20 +64,21 @@ def fit(
     the users' side on: item factors are all that is needed of the last fit.
     """
     n_items = matrix.shape[1]
-    model = AlternatingLeastSquares(
-        factors=policy.n_factors,
-        regularization=policy.regularization,
-        iterations=policy.iterations,
-        num_threads=policy.num_threads,
-        random_state=policy.seed,
-    )
     if start is not None:
         for what, expected, got in (("start", n_items, len(start)), ("start", policy.n_factors, start.shape[1])):
             if expected != got:
                 raise DimensionError(f"the {what} of the fit", expected=expected, got=got)
-        model.item_factors = start.copy()
-    # `implicit` brings its own threads; BLAS threads beside them slow it tenfold.
+    # `implicit` brings its own threads; BLAS threads beside them slow it tenfold, of which it warns when it is made.
     with threadpool_limits(1, "blas"):
+        model = AlternatingLeastSquares(
+            factors=policy.n_factors,
+            regularization=policy.regularization,
+            iterations=policy.iterations,
+            num_threads=policy.num_threads,
+            random_state=policy.seed,
+        )
+        if start is not None:
+            model.item_factors = start.copy()
         model.fit(matrix, show_progress=False, callback=(lambda *_: on_iteration()) if on_iteration else None)
     return np.asarray(model.item_factors, dtype=np.float32)
 
