@@ -54,7 +54,7 @@ class HitRates:
 
     @property
     def ours(self) -> float:
-        """Share found among the first ten of our list that the shopper had not chosen yet; 0 before the first choice."""
+        """Share found in our list's first ten that the shopper had not chosen yet; 0 before the first choice."""
         return sum(self._ours) / max(1, len(self._ours))
 
     @property
