@@ -90,6 +90,21 @@ def test_lists_to_a_shoppers_taste_hit_more_often_than_popularity() -> None:
     assert shoppers.hits.ours > 2 * shoppers.hits.popularity
 
 
+def test_what_a_shopper_has_chosen_before_takes_no_place_in_the_score() -> None:
+    shoppers = Shoppers(7, products=PRODUCTS)
+    lists: dict[str, list[str]] = {}
+    seen: defaultdict[str, list[str]] = defaultdict(list)
+    for number in range(3000):
+        event = shoppers.next_action(NOON_MS + 250 * number, lists)
+        if item_id := event.get("item_id"):
+            own = seen[event["user_id"]]
+            own.append(item_id)
+            alike = [other for other in CATEGORY if CATEGORY[other] == CATEGORY[item_id] and other not in own]
+            lists[event["user_id"]] = [*dict.fromkeys(reversed(own)), *alike][:50]
+
+    assert shoppers.hits.ours > 2 * shoppers.hits.popularity
+
+
 def test_without_lists_nothing_is_scored() -> None:
     shoppers = Shoppers(8, products=PRODUCTS)
     events(shoppers, 500)
