@@ -36,6 +36,7 @@ FIRST_SHELVES = 100
 """Products after which the first shoppers come in."""
 FIRST_FIT_AT = 400
 """Events to the first fit, unless the settings say otherwise: twenty seconds of shoppers."""
+TASTES = 1
 LATENCIES = 2_000
 logger = logging.getLogger(__name__)
 
@@ -131,6 +132,7 @@ class Shop:
         topic = settings.topic_prefix + topics.PRODUCTS
         if sum((await log.end_offsets(topic)).values()) >= len(self._products):
             self._let_in(self._products)
+            self._watch.products = len(self._products)
             return
         assert settings.media_dir is not None
         self._watch.note = "Opening the shop: drawing pictures."
@@ -141,15 +143,17 @@ class Shop:
                 [NewRecord(topic, product.item_id.encode(), msgspec.json.encode(product.message)) for product in batch]
             )
             sent += batch
-            if len(sent) == FIRST_SHELVES or len(sent) == len(self._products):
+            if len(sent) >= FIRST_SHELVES:
                 self._let_in(sent)
             self._watch.products = len(sent)
 
     def _let_in(self, products: list[SampleProduct]) -> None:
-        """Shoppers know the products that are in the shop by now."""
-        self._watch.products = len(products)
-        # A seed of its own for each start: a second demo goes on and does not repeat the first one's events.
-        self.shoppers = Shoppers(wall_clock_ms() % 2**31, products=[product.message for product in products])
+        """Shoppers come who find the products that are in the shop by now."""
+        if self.shoppers is None:
+            # Events of their own for each start, so that a second demo goes on with the same people.
+            everything = [product.message for product in self._products]
+            self.shoppers = Shoppers(wall_clock_ms() % 2**31, products=everything, tastes=TASTES)
+        self.shoppers.open_shelves(product.item_id for product in products)
 
     async def _look(self) -> None:
         """Keep up with the lists that the shoppers are shown."""

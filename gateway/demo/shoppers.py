@@ -6,7 +6,7 @@ else from the shop; what the shop's shelves gave is where our list can be scored
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -97,13 +97,17 @@ class Shoppers:
     n_users : int
         How many shoppers.
     products : sequence of mappings
-        Product messages as the contract has them.
+        Product messages as the contract has them; all are in the shop unless `open_shelves` says which.
+    tastes : int
+        Seed of what the shoppers like, so that they stay who they are when events go on with another seed.
     """
 
-    def __init__(self, seed: int, n_users: int = 40, *, products: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(
+        self, seed: int, n_users: int = 40, *, products: Sequence[Mapping[str, Any]], tastes: int | None = None
+    ) -> None:
         self.hits = HitRates()
         self._seed = seed
-        self._rng = np.random.default_rng(seed)
+        self._rng = np.random.default_rng(seed if tastes is None else tastes)
         self._products = [product for product in products if product.get("available", True)]
         self._row = {str(product["item_id"]): row for row, product in enumerate(self._products)}
         self._categories = np.array([_category(product) for product in self._products])
@@ -115,6 +119,14 @@ class Shoppers:
         self._shoppers = [self._new_shopper(number) for number in range(n_users)]
         activity = self._rng.pareto(4.0, n_users) + 0.5
         self._activity = activity / activity.sum()
+        self._is_in_shop = np.ones(len(self._products), dtype=np.bool_)
+        if tastes is not None:
+            self._rng = np.random.default_rng(seed)
+
+    def open_shelves(self, item_ids: Iterable[str]) -> None:
+        """Let shoppers find these products only, until the next call."""
+        self._is_in_shop[:] = False
+        self._is_in_shop[[row for item_id in item_ids if (row := self._row.get(item_id)) is not None]] = True
 
     @property
     def user_ids(self) -> list[str]:
@@ -191,7 +203,7 @@ class Shoppers:
         """How much the shopper wants each product just now: float64, shape (n_products,)."""
         interest = np.where(self._categories == shopper.interest, 60.0, 0.2)
         favourite = np.where(np.isin(self._categories, shopper.favourites), 3.0, 1.0)
-        wanted = np.asarray(shopper.liking * interest * favourite)
+        wanted = np.asarray(shopper.liking * interest * favourite * self._is_in_shop)
         wanted[shopper.chosen] *= 0.05
         return wanted
 

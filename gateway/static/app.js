@@ -163,7 +163,8 @@ async function runSearch() {
     if (count < 0) return;
     const what = [text && `“${text}”`, image && "your picture"].filter(Boolean).join(" and ");
     $("products-title").textContent = count ? `Best matches for ${what}` : `Nothing for ${what}`;
-    $("products").focus({ preventScroll: false });
+    $("products").focus({ preventScroll: true });
+    $("products").scrollIntoView({ block: "start" });
   } catch (error) {
     $("products-title").textContent = "Products";
     complain(error);

@@ -93,16 +93,42 @@ def test_lists_to_a_shoppers_taste_hit_more_often_than_popularity() -> None:
 def test_what_a_shopper_has_chosen_before_takes_no_place_in_the_score() -> None:
     shoppers = Shoppers(7, products=PRODUCTS)
     lists: dict[str, list[str]] = {}
-    seen: defaultdict[str, list[str]] = defaultdict(list)
+    seen: defaultdict[str, dict[str, None]] = defaultdict(dict)
     for number in range(3000):
         event = shoppers.next_action(NOON_MS + 250 * number, lists)
         if item_id := event.get("item_id"):
             own = seen[event["user_id"]]
-            own.append(item_id)
+            own[item_id] = None
             alike = [other for other in CATEGORY if CATEGORY[other] == CATEGORY[item_id] and other not in own]
-            lists[event["user_id"]] = [*dict.fromkeys(reversed(own)), *alike][:50]
+            # A list whose first ten places go to the newest things chosen, as soon as there are so many.
+            lists[event["user_id"]] = [*list(own)[-10:], *alike]
 
-    assert shoppers.hits.ours > 2 * shoppers.hits.popularity
+    assert shoppers.hits.ours > 0.25
+
+
+def test_shoppers_keep_their_tastes_when_events_go_on_with_another_seed() -> None:
+    favourites = []
+    for seed in (1, 2):
+        visits: defaultdict[str, Counter[tuple[str, ...]]] = defaultdict(Counter)
+        for event in events(Shoppers(seed, n_users=4, products=PRODUCTS, tastes=5), 1500):
+            if event["type"] == "view":
+                visits[event["user_id"]][CATEGORY[event["item_id"]]] += 1
+        favourites.append({user_id: {kind for kind, _ in seen.most_common(3)} for user_id, seen in visits.items()})
+
+    assert favourites[0].keys() == favourites[1].keys()
+    assert all(len(favourites[0][user_id] & favourites[1][user_id]) >= 2 for user_id in favourites[0])
+
+
+def test_shoppers_find_only_what_is_on_the_shelves() -> None:
+    shoppers = Shoppers(1, products=PRODUCTS)
+    first = [p["item_id"] for p in PRODUCTS[:100]]
+    shoppers.open_shelves(first)
+    early = {event.get("item_id") for event in events(shoppers, 500)} - {None}
+    shoppers.open_shelves(CATEGORY)
+    late = {event.get("item_id") for event in events(shoppers, 500)} - {None}
+
+    assert early <= set(first)
+    assert not late <= set(first)
 
 
 def test_without_lists_nothing_is_scored() -> None:
