@@ -33,15 +33,14 @@ Role = Literal["embed", "recommend", "all"]
 ROLES: tuple[str, ...] = get_args(Role)
 GRACE_S = 10.0
 """What a process takes to end by itself; a start that is still waiting for its broker is cut off after this."""
-STOP_WITHIN_S = 20.0
-"""A stop that takes longer ends the process: the log repeats what was not acknowledged."""
+STOP_WITHIN_S = 17.0
+"""A stop that takes longer ends the process at once; 20 s are promised, and a supervisor ends it by force then."""
 CANCEL_AGAIN_S = 0.5
 WATCH_S = 0.5
 PUBLISH_TRENDS_S = 1.0
 PUBLISH_TRENDING_S = 2.0
 RELIST_S = 5.0
 """Raw lists lose a hidden product within 60 s; the passes over all users' lists are that far apart at least."""
-CRASHED = 70
 logger = logging.getLogger(__name__)
 
 
@@ -123,6 +122,7 @@ class Worker:
         self.metrics = WorkerMetrics(views)
         self.apps: list[faust.App] = []
         self.reach = Reach(parts.settings, parts.log, parts.store)
+        self._is_started = False
         self._parts = parts
         self._role = role
         self._exit = contextlib.AsyncExitStack()
@@ -146,12 +146,12 @@ class Worker:
         for app in self.apps:
             app.finalize()
             await app.start()
+        self._is_started = True
 
     async def run(self) -> None:
         """Publish what is due; raises when an agent has crashed, for then this process must end."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._watch())
-            group.create_task(self.reach.run())
             if self.processor is not None:
                 parts = self._parts
                 publisher = Publisher(self.settings, parts.store, self.views, self.processor, wall_clock_ms)
@@ -177,7 +177,7 @@ class Worker:
 
     @property
     def is_ready(self) -> bool:
-        return self.views.is_caught_up and bool(self.apps) and self.reach.is_there
+        return self._is_started and self.reach.is_there
 
 
 def run_worker(settings: Settings, role: str) -> int:
@@ -195,7 +195,7 @@ async def _work(settings: Settings, role: Role, stop: asyncio.Event) -> None:
         worker = Worker(parts, views, role)
         async with (
             status_server(settings, lambda: worker.is_ready, worker.metrics.registry),
-            running(views.run()),
+            running(views.run(), worker.reach.run()),
         ):
             await worker.start()
             logger.info("Worker %s is ready.", role)
@@ -222,7 +222,7 @@ async def _train(settings: Settings, stop: asyncio.Event) -> None:
 
 
 def run_until_stopped(main: Callable[[asyncio.Event], Any]) -> int:
-    """Run an asynchronous main until SIGTERM or SIGINT; a stop that hangs ends the process after 20 s.
+    """Run an asynchronous main until SIGTERM or SIGINT; a stop that hangs ends the process all the same.
 
     One BLAS thread a process: sums then run in one order, so that folds are equal to the last bit, and processes that
     share a machine do not fight for its cores.
@@ -237,7 +237,7 @@ async def _until_stopped(main: Callable[[asyncio.Event], Any]) -> int:
 
     def on_signal() -> None:
         if not stop.is_set():
-            loop.call_later(STOP_WITHIN_S, os._exit, CRASHED)
+            loop.call_later(STOP_WITHIN_S, _leave)
         stop.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -255,6 +255,12 @@ async def _until_stopped(main: Callable[[asyncio.Event], Any]) -> int:
     except BaseExceptionGroup as group:
         raise first_of(group) from group
     return 0
+
+
+def _leave() -> None:
+    """End now, and not as a crash: a batch that waits for Redis or the broker is safe in the log."""
+    logger.warning("Not done within %g s of the request to stop; what was not acknowledged comes again.", STOP_WITHIN_S)
+    os._exit(0)
 
 
 def first_of(group: BaseExceptionGroup[Any]) -> BaseException:

@@ -14,7 +14,7 @@ from kafka import KafkaAdminClient
 
 from streams import topics
 from streams.log.base import Record
-from tests.end_to_end.deployment import Deployment, until
+from tests.end_to_end.deployment import Deployment, Part, until
 from tests.end_to_end.log_facts import Facts, fold_plainly, states_in, trends_in
 from tests.services.kafka import Broker
 from tests.services.redis import RedisServer
@@ -188,7 +188,7 @@ def own_redis(redis_server: RedisServer, tmp_path: Path) -> Iterator[RedisServer
 
 
 @pytest.mark.slow
-async def test_a_broker_that_is_late_is_waited_for(
+async def test_a_broker_that_is_late_or_away_for_a_while_is_waited_for(
     tmp_path: Path, late_broker: Broker, redis_server: RedisServer, topic_prefix: str
 ) -> None:
     shop = Deployment(tmp_path, late_broker.address, redis_server.url, topic_prefix, **NO_NETWORKS)
@@ -203,9 +203,19 @@ async def test_a_broker_that_is_late_is_waited_for(
 
         for part in parts:
             await part.wait_ready(BACK_WITHIN_S)
-        await produce(shop, clicks(50))
-        facts = await facts_of(shop)
-        await until(lambda: lists_answer(shop, facts), "all lists answer the newest clicks")
+        await produce(shop, clicks(500, "before"))
+        await until(lambda: n_written(shop), "the first clicks are folded")
+
+        late_broker.kill()
+        for part in parts:
+            await until(lambda part=part: is_not_ready(part), f"{part.name} says that it is not ready")
+        late_broker.start()
+
+        for part in parts:
+            await part.wait_ready(BACK_WITHIN_S)
+        await produce(shop, clicks(500, "after"))
+        await check_once_each(shop, await facts_of(shop))
+        assert [await part.stop() for part in parts] == [0, 0, 0]
     finally:
         shop.kill_all()
 
@@ -225,13 +235,42 @@ async def test_while_redis_is_gone_the_batch_is_held(
         own_redis.kill()
         await produce(shop, clicks(100, "during"))
         await until(lambda: "Redis could not take lists" in worker.log(), "the worker says what it waits for")
+        await until(lambda: is_not_ready(worker), "the worker says that it is not ready")
         assert worker.is_running
         assert committed(shop) == ends_of(facts), "what Redis has not is not acknowledged"
 
         own_redis.start()
         facts = await facts_of(shop)
         await until(lambda: lists_answer(shop, facts), "lists come after Redis is back", BACK_WITHIN_S)
+        await worker.wait_ready(BACK_WITHIN_S)
         await check_once_each(shop, facts)
+    finally:
+        shop.kill_all()
+
+
+async def is_not_ready(part: Part) -> bool:
+    assert part.is_running, part.service.log_tail()
+    return (await part.answer("/readyz"))[0] == 503
+
+
+@pytest.mark.slow
+async def test_a_process_that_waits_for_redis_or_the_broker_can_be_stopped(
+    tmp_path: Path, late_broker: Broker, own_redis: RedisServer, topic_prefix: str
+) -> None:
+    shop = Deployment(tmp_path, late_broker.address, own_redis.url, topic_prefix, **NO_NETWORKS)
+    early = [shop.start(name, "--no-supervise") for name in ("worker", "trainer", "gateway")]
+    try:
+        for part in early:
+            await until(lambda part=part: late_broker.address in part.log(), f"{part.name} names what it waits for")
+        assert await asyncio.gather(*(part.stop() for part in early)) == [0, 0, 0]
+
+        late_broker.start()
+        worker = shop.start("worker", "--role", "recommend", "--no-supervise")
+        await worker.wait_ready()
+        own_redis.kill()
+        await produce(shop, clicks(100))
+        await until(lambda: "Redis could not take lists" in worker.log(), "the worker holds a batch")
+        assert await worker.stop() == 0
     finally:
         shop.kill_all()
 
