@@ -9,6 +9,6 @@ Read in this order:
 - `views`, `shared_views`: what each process keeps whole, followed live
 - `pictures`, `agents`: the work, products to vectors and clicks to lists
 - `click_fold`, `leadership`, `trainer`: the factors
-- `processes`, `status`, `supervise`: all of it opened, watched and kept alive
+- `processes`, `metrics`, `reach`, `status`, `supervise`: all of it opened, watched and kept alive
 - `text_files`, `event_files`, `feeds`: files from outside, for the commands that read them
 """
