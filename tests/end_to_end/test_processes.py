@@ -27,7 +27,7 @@ NOON_MS = 1_700_000_000_000
 BACK_WITHIN_S = 30.0
 """Promised: work goes on this long after the broker or Redis is back."""
 
-pytestmark = [pytest.mark.kafka, pytest.mark.redis]
+pytestmark = [pytest.mark.kafka, pytest.mark.redis, pytest.mark.slow]
 
 
 def clicks(n: int, name: str = "event") -> list[dict[str, Any]]:
@@ -100,7 +100,6 @@ def shop(tmp_path: Path, kafka_broker: Broker, redis_server: RedisServer, topic_
         shop.kill_all()
 
 
-@pytest.mark.slow
 async def test_a_killed_worker_is_started_again_and_nothing_is_lost_or_counted_twice(shop: Deployment) -> None:
     embed = shop.start("worker", "--role", "embed", "--no-supervise")
     recommend = shop.start("worker", "--role", "recommend")
@@ -187,7 +186,6 @@ def own_redis(redis_server: RedisServer, tmp_path: Path) -> Iterator[RedisServer
         server.stop()
 
 
-@pytest.mark.slow
 async def test_a_broker_that_is_late_or_away_for_a_while_is_waited_for(
     tmp_path: Path, late_broker: Broker, redis_server: RedisServer, topic_prefix: str
 ) -> None:
@@ -253,7 +251,6 @@ async def is_not_ready(part: Part) -> bool:
     return (await part.answer("/readyz"))[0] == 503
 
 
-@pytest.mark.slow
 async def test_a_process_that_waits_for_redis_or_the_broker_can_be_stopped(
     tmp_path: Path, late_broker: Broker, own_redis: RedisServer, topic_prefix: str
 ) -> None:
