@@ -30,7 +30,7 @@ _SEARCH = 0.08
 _READS_ON = 0.7  # chance that a shopper goes on without a new look at the list, so most events are choices
 _FITS = 0.9  # a listed product is picked when it suits better than this share of the shop
 _POPULARITY_HALF_LIFE_MS = 30 * 60_000
-_HITS_KEPT = 1_000  # the panel shows a moving average; a shorter window makes it jump
+_HITS_KEPT = 500  # the panel shows a moving average of a minute or two; a shorter window makes it jump
 _FUNNEL = (("view", 0.75), ("click", 0.35), ("add_to_cart", 0.45), ("purchase", 0.0))
 """Each action with the chance that the next one follows on the same product."""
 
@@ -49,7 +49,7 @@ class HitRates:
 
     @property
     def choices(self) -> int:
-        """How many choices the rates are made of, 1,000 at most."""
+        """How many choices the rates are made of, 500 at most."""
         return len(self._ours)
 
     @property
