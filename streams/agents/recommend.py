@@ -11,7 +11,8 @@ A crash anywhere before the end repeats the batch: a state that has an event alr
 published again, as it may be the list that was lost.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
@@ -94,6 +95,7 @@ class ClickProcessor:
         self.counters = Counters()
         self.partitions: dict[int, ClickPartition] = {}
         self._generation = 0
+        self._recovering = asyncio.Lock()
         self._settings = settings
         self._log, self._store, self._views, self._policy, self._now_ms = log, store, views, policy, now_ms
         self._topics = PartitionTopics(prefix + topics.CLICKS, prefix + topics.USER_STATE, prefix + topics.TRENDS)
@@ -115,10 +117,9 @@ class ClickProcessor:
         generation = self._generation
         for record in batch:
             if record.partition not in self.partitions:
-                owned = await until_available(partial(self._recover, record))
+                await self._recover(record.partition, record.offset, generation)
                 if generation != self._generation:
                     return False
-                self.partitions[record.partition] = owned
         refreshes = self.fold(batch)
         await until_available(partial(self.emit, refreshes))
         self.counters.batches += 1
@@ -127,8 +128,28 @@ class ClickProcessor:
         self.counters.lists += sum(write.list_json is not None for write in refreshes.writes)
         return generation == self._generation
 
-    async def _recover(self, record: Record) -> ClickPartition:
-        return await recover(self._log, self._topics, record.partition, record.offset, self._policy, parse_record)
+    async def own(self, partitions: Iterable[int], group: str) -> None:
+        """Recover partitions before their first click: popular items and hidden ones do not wait for one.
+
+        Parameters
+        ----------
+        group : the consumer group, whose committed offsets say where each partition goes on
+        """
+        generation = self._generation
+        committed = await until_available(partial(self._log.committed, group, self._topics.clicks))
+        for partition in sorted(partitions):
+            await self._recover(partition, committed.get(partition, 0), generation)
+
+    async def _recover(self, partition: int, first_offset: int, generation: int) -> None:
+        """Bring one partition back, unless somebody else has or it was taken away meanwhile."""
+        async with self._recovering:
+            if partition in self.partitions or generation != self._generation:
+                return
+            owned = await until_available(
+                partial(recover, self._log, self._topics, partition, first_offset, self._policy, parse_record)
+            )
+            if generation == self._generation:
+                self.partitions[partition] = owned
 
     def fold(self, batch: Sequence[Record]) -> Refreshes:
         """Steps 1 and 2, and the records and writes of 3 and 4; touches nothing outside."""

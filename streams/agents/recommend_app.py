@@ -1,5 +1,6 @@
 """The Faust application that brings clicks to the processor; a few lines, for all that matters is in `recommend`."""
 
+import asyncio
 from typing import Any
 
 import faust
@@ -8,7 +9,7 @@ from mode.supervisors import CrashingSupervisor
 from streams import topics
 from streams.agents.batches import ack, drained
 from streams.agents.recommend import ClickProcessor
-from streams.apps import make_app
+from streams.apps import app_id, make_app
 from streams.log.base import Record
 from streams.settings import Settings
 
@@ -34,6 +35,16 @@ def recommend_app(settings: Settings, processor: ClickProcessor) -> faust.App:
     @app.on_partitions_revoked.connect  # type: ignore[untyped-decorator]
     async def revoked(app: faust.App, revoked: Any, **_: Any) -> None:
         processor.forget()
+
+    recoveries: set[asyncio.Task[None]] = set()
+
+    @app.on_partitions_assigned.connect  # type: ignore[untyped-decorator]
+    async def assigned(app: faust.App, assigned: Any, **_: Any) -> None:
+        # Not awaited: Faust would hold the rebalance, and with it every other worker, for as long as it takes.
+        ours = [tp.partition for tp in assigned if tp.topic == clicks.get_topic_name()]
+        recovery = asyncio.create_task(processor.own(ours, app_id(settings, "recommend")))
+        recoveries.add(recovery)
+        recovery.add_done_callback(recoveries.discard)
 
     @app.agent(clicks, concurrency=1, supervisor_strategy=CrashingSupervisor)  # type: ignore[untyped-decorator]
     async def recommend(stream: Any) -> None:

@@ -12,6 +12,7 @@ from recsys.events import Price
 from streams import topics
 from streams.agents.partition import read_to_end
 from streams.settings import Settings
+from streams.stores.redis import ListWrite
 from tests.builders import a_product
 from tests.gateway.harness import Harness, running_gateway
 
@@ -314,3 +315,22 @@ async def test_popular_and_similar_items_stand_in_redis(shop: Harness):
 
     assert (await shop.until(trending))[0][0] == "lamp"
     assert json.loads(await shop.until(similar))[0]["item_id"] == "bulb"
+
+
+async def test_a_restarted_worker_serves_quiet_partitions_too(tmp_path: Path):
+    async with filled(tmp_path, with_worker=True) as shop:
+        await shop.client.post("/v1/clicks", json={"user_id": "ann", "item_id": "lamp", "type": "click"})
+        before = await shop.until(lambda: _raw_list(shop, "ann"))
+        assert "boot" in {item["item_id"] for item in before["items"]}
+
+    async with running_gateway(open_settings(tmp_path)) as shop:
+        # The embedded Redis keeps nothing: what a longer-lived one would hold is put back.
+        state = (await read_to_end(shop.parts.log, topics.USER_STATE, shop.parts.log.partition_for(b"ann", 2)))[-1]
+        packed = json.dumps(before).encode().replace(b'{"version": "', b'{"version":"')
+        await shop.parts.store.put_lists([ListWrite("ann", before["version"], packed, state.value)])
+        await shop.until(lambda: shop.gateway.views.catalogue.is_visible("boot"))
+        shop.offset = 100
+        await shop.put_product(a_product("boot", available=False))
+
+        after = await shop.until(lambda: _raw_list(shop, "ann", newer_than=before["version"]))
+        assert "boot" not in {item["item_id"] for item in after["items"]}
