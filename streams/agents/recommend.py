@@ -19,7 +19,7 @@ from typing import Protocol
 
 from recsys.candidates import Views
 from recsys.errors import EventError
-from recsys.events import Click
+from recsys.events import Click, RecommendationList
 from recsys.history import MAKES_NO_LIST, UserState, encode_state
 from recsys.refresh import RecommendPolicy, fold_click, make_list, rank_for
 from recsys.trends import encode_trend
@@ -32,9 +32,11 @@ from streams.retry import all_done, until_available
 from streams.settings import Settings
 from streams.stores.redis import ListWrite
 from streams.wire.click import parse_click
+from streams.wire.cloud_events import cloud_event_headers
 from streams.wire.lists import encode_list
 from streams.wire.times import rfc3339
 
+LIST_EVENT = "freshet.recommendations.v1"
 TRENDS_AT_ONCE = 2_000
 """Counts published together, once a second: about 0.1 s of work for this process, which reads them too."""
 
@@ -185,7 +187,8 @@ class ClickProcessor:
 
     def _refresh(self, touched: dict[str, _Touched], refreshes: Refreshes) -> None:
         views = self._views()
-        generated_at = rfc3339(self._now_ms())
+        now_ms = self._now_ms()
+        generated_at = rfc3339(now_ms)
         for user_id, user in touched.items():
             state, partition = user.state, user.owned.partition
             key = user_id.encode()
@@ -198,7 +201,8 @@ class ClickProcessor:
                 ranked = rank_for(state, views, self._policy, n=self._policy.top_k)
                 made = make_list(user_id, state, ranked, views, partition=partition, generated_at=generated_at)
                 list_json = encode_list(made)
-                refreshes.records.append(NewRecord(self._recommendations, key, list_json, partition, LIST_HEADERS))
+                headers = list_headers(made, now_ms)
+                refreshes.records.append(NewRecord(self._recommendations, key, list_json, partition, headers))
             refreshes.writes.append(ListWrite(user_id, version, list_json, packed))
 
     async def emit(self, refreshes: Refreshes) -> None:
@@ -230,7 +234,9 @@ class ClickProcessor:
             await until_available(partial(self._log.append_many, records))
 
 
-LIST_HEADERS: Headers = (("content-type", b"application/json"),)
+def list_headers(made: RecommendationList, now_ms: int) -> Headers:
+    """What makes a list on the topic a CloudEvent."""
+    return cloud_event_headers(event_id=made.rec_id, event_type=LIST_EVENT, time_ms=now_ms, subject=made.user_id)
 
 
 def parse_record(record: Record) -> Click:

@@ -8,7 +8,7 @@ from recsys.history import encode_state
 from recsys.refresh import RecommendPolicy, make_list, rank_for
 from streams import topics
 from streams.agents.partition import ClickPartition
-from streams.agents.recommend import LIST_HEADERS, Refreshes
+from streams.agents.recommend import Refreshes, list_headers
 from streams.log.base import NewRecord
 from streams.settings import Settings
 from streams.stores.redis import ListWrite
@@ -48,7 +48,8 @@ def relist(
     """Make the lists of some users anew; each one's revision rises, so that it wins over the list that stands."""
     refreshes = Refreshes()
     prefix = settings.topic_prefix
-    generated_at = rfc3339(now_ms())
+    at_ms = now_ms()
+    generated_at = rfc3339(at_ms)
     for user_id in user_ids:
         state = owned.states.get(user_id)
         if state is None:
@@ -60,7 +61,7 @@ def relist(
         list_json = encode_list(made)
         refreshes.records += [
             NewRecord(prefix + topics.USER_STATE, key, packed, owned.partition),
-            NewRecord(prefix + topics.RECOMMENDATIONS, key, list_json, owned.partition, LIST_HEADERS),
+            NewRecord(prefix + topics.RECOMMENDATIONS, key, list_json, owned.partition, list_headers(made, at_ms)),
         ]
         refreshes.writes.append(ListWrite(user_id, made.version, list_json, packed))
     return refreshes

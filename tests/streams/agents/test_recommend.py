@@ -22,6 +22,7 @@ from streams.policy import recommend_policy
 from streams.settings import Settings
 from streams.stores.embedded import open_redis
 from streams.wire.click import encode_click
+from streams.wire.cloud_events import read_headers
 from tests.builders import NOON_MS, a_click
 
 
@@ -82,6 +83,15 @@ async def test_a_click_makes_a_list_in_redis_and_on_the_topic(bench: Bench):
     assert made["trigger"] == {"event_id": click.event_id, "offset": record.offset, "partition": record.partition}
     assert {item["item_id"] for item in made["items"]} == {"lamp", "chair", "shoe", "boot"}
     assert json.loads((await bench.newest(topics.RECOMMENDATIONS))[b"ann"]) == made
+
+
+async def test_a_list_on_the_topic_is_a_cloud_event(bench: Bench):
+    await bench.processor().process(await bench.produce(a_click(item_id="lamp")))
+
+    [record] = await bench.topic(topics.RECOMMENDATIONS)
+    attributes = read_headers(record.headers)
+    assert attributes["id"] == json.loads(record.value)["rec_id"]
+    assert (attributes["type"], attributes["subject"]) == ("freshet.recommendations.v1", "ann")
 
 
 async def test_gateways_get_the_state_that_the_changelog_holds(bench: Bench):
