@@ -142,10 +142,9 @@ async def _run_ours(settings: Settings, pipe: Connection) -> None:
             async with running(worker.run()):
                 pipe.send(usage(0, 0))
                 await _answer(OurWorker(worker.processor, views), pipe)
-            partitions = dict(worker.processor.partitions)
+            # No click comes and no counts are published any more: the steps have the process to themselves.
+            pipe.send(await measure_steps(worker.processor, parts) if worker.processor.partitions else None)
             await worker.stop()
-        worker.processor.partitions = partitions
-        pipe.send(await measure_steps(worker.processor, parts) if partitions else None)
 
 
 class Plain:
@@ -180,7 +179,7 @@ async def _run_plain(settings: Settings, pipe: Connection) -> None:
     clicks = app.topic(settings.topic_prefix + topics.CLICKS, value_type=bytes, value_serializer="raw")
     plain = Plain()
 
-    @app.agent(clicks)
+    @app.agent(clicks)  # type: ignore[untyped-decorator]
     async def decode(stream: Any) -> None:
         async for value in stream:
             click = json.loads(value)

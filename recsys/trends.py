@@ -25,6 +25,10 @@ LANDMARK_MS = 1_500_000_000_000
 1998 on are safe; older ones are as good as forgotten, and far later ones need a longer half-life."""
 
 
+STALE_SHARE = 0.1
+"""An item's partners are worked out again once its counts have changed this many times, as a share of its count."""
+
+
 @dataclass(frozen=True)
 class TrendsPolicy:
     """How counts grow and fade.
@@ -143,7 +147,8 @@ def _add_pair(item: ItemTrend, other_id: str, amount: float, limit: int) -> None
 class Trends:
     """The sum of all partitions' counts, for ranking, on the rows of an `ItemTable`.
 
-    What it answers depends only on the records put so far and on the last `refresh`, not on their order.
+    What it answers depends only on the records put so far and on the last `refresh`, not on their order; partners of
+    popular items may lag a few changes behind.
     """
 
     def __init__(self, items: ItemTable, policy: TrendsPolicy | None = None) -> None:
@@ -155,13 +160,15 @@ class Trends:
         self._root_counts = np.ones(1024)
         self._masses = np.zeros(1024)
         self._partners: dict[str, tuple[Rows, NDArray[np.float64]]] = {}
+        self._puts: dict[str, int] = {}
+        """How often each item's counts were put since its partners were worked out."""
         self._top: tuple[Rows, NDArray[np.float64]] = (np.empty(0, dtype=np.intp), np.empty(0))
 
     def put(self, partition: int, item_id: str, trend: ItemTrend) -> None:
         """Take one item's counts of one partition in the place of what that partition said before."""
         parts = self._parts.setdefault(item_id, {})
         parts[partition] = trend
-        self._partners.pop(item_id, None)
+        self._puts[item_id] = self._puts.get(item_id, 0) + 1
         half_life_ms = self.policy.half_life_days * DAY_MS
         count = mass = 0.0
         for _, part in sorted(parts.items()):
@@ -187,7 +194,8 @@ class Trends:
     def partners(self, item_id: str) -> tuple[Rows, NDArray[np.float64]]:
         """The items most often together with one, strongest first: rows, and the weighted counts of the pairs.
 
-        Worked out when first asked for after the item's counts changed, some tens of microseconds.
+        Worked out in some tens of microseconds, and again after so many changes as could matter: at once for an item
+        touched less than `1 / STALE_SHARE` times, while one change more of a popular item's thousands can wait.
 
         Notes
         -----
@@ -195,7 +203,8 @@ class Trends:
         the caller divides, as counts move on while this row stands.
         """
         found = self._partners.get(item_id)
-        if found is None:
+        if found is None or self._puts.get(item_id, 0) > STALE_SHARE * self.count(self._items.row(item_id)):
+            self._puts.pop(item_id, None)
             pairs: dict[str, float] = {}
             for _, part in sorted(self._parts.get(item_id, {}).items()):
                 for other_id, amount in part.pairs.items():
