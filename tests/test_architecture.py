@@ -31,11 +31,12 @@ def modules() -> dict[str, Path]:
 
 
 MODULES = modules()
+TREES = {name: ast.parse(path.read_text()) for name, path in MODULES.items()}
 
 
 def imports(name: str, *, everywhere: bool = True) -> Iterator[str]:
     """Modules that a module imports; with `everywhere` also those inside functions."""
-    tree = ast.parse(MODULES[name].read_text())
+    tree = TREES[name]
     nodes = ast.walk(tree) if everywhere else at_import_time(tree)
     for node in nodes:
         if isinstance(node, ast.Import):
@@ -78,7 +79,7 @@ def test_the_core_calls_no_clock_and_no_global_randomness() -> None:
     for name, path in MODULES.items():
         if name.split(".")[0] != "recsys":
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(TREES[name]):
             if isinstance(node, ast.Call):
                 called = getattr(node.func, "attr", getattr(node.func, "id", ""))
                 is_seeded = called == "default_rng" and bool(node.args)
@@ -103,14 +104,14 @@ def test_no_module_imports_itself_by_a_detour() -> None:
 def test_package_files_hold_a_docstring_and_nothing_else() -> None:
     for name, path in MODULES.items():
         if path.name == "__init__.py":
-            body = ast.parse(path.read_text()).body
+            body = TREES[name].body
             assert ast.get_docstring(ast.Module(body, [])), f"{name} does not say what is in it"
             assert len(body) == 1, f"{name} holds more than a docstring"
 
 
 def test_every_module_says_what_it_is() -> None:
     for name, path in MODULES.items():
-        assert ast.get_docstring(ast.parse(path.read_text())), f"{name} has no docstring"
+        assert ast.get_docstring(TREES[name]), f"{name} has no docstring"
 
 
 def test_modules_stay_short() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from recsys.events import Price
-from streams import topics
+from streams import processes, topics
 from streams.agents.partition import read_to_end
 from streams.settings import Settings
 from streams.stores.redis import ListWrite
@@ -21,6 +21,12 @@ SHOP_ITEMS = ("lamp", "bulb", "boot", "shoe")
 
 def open_settings(tmp_path: Path, **changes) -> Settings:
     return Settings(data_dir=tmp_path, partitions=2, text_encoder="none", image_encoder="none", **changes)
+
+
+@pytest.fixture
+def quick_relist(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lists lose hidden products sooner than a shop needs it."""
+    monkeypatch.setattr(processes, "RELIST_S", 0.3)
 
 
 @pytest.fixture
@@ -285,7 +291,7 @@ async def test_keys_open_what_their_role_may(tmp_path: Path):
         assert bearer.status_code == 200
 
 
-async def test_raw_lists_in_redis_lose_a_hidden_product_without_a_click(shop: Harness):
+async def test_raw_lists_in_redis_lose_a_hidden_product_without_a_click(quick_relist: None, shop: Harness):
     await shop.client.post("/v1/clicks", json={"user_id": "ann", "item_id": "lamp", "type": "click"})
     before = await shop.until(lambda: _raw_list(shop, "ann"))
     assert "boot" in {item["item_id"] for item in before["items"]}
@@ -317,7 +323,7 @@ async def test_popular_and_similar_items_stand_in_redis(shop: Harness):
     assert json.loads(await shop.until(similar))[0]["item_id"] == "bulb"
 
 
-async def test_a_restarted_worker_serves_quiet_partitions_too(tmp_path: Path):
+async def test_a_restarted_worker_serves_quiet_partitions_too(quick_relist: None, tmp_path: Path):
     async with filled(tmp_path, with_worker=True) as shop:
         await shop.client.post("/v1/clicks", json={"user_id": "ann", "item_id": "lamp", "type": "click"})
         before = await shop.until(lambda: _raw_list(shop, "ann"))
