@@ -91,7 +91,12 @@ class FactorModel:
         a change of encoder, new products wait for the next fit.
         """
         content = self.trained.content
-        if content is None or not (len(text_vector) or len(image_vector)):
+        if content is None:
+            return None
+        # A part that no trained item had taught the map nothing: the other part still says what it says.
+        text_vector = text_vector if content.text_dim else text_vector[:0]
+        image_vector = image_vector if content.image_dim else image_vector[:0]
+        if not (len(text_vector) or len(image_vector)):
             return None
         if not content.takes(text_vector, image_vector):
             return None

@@ -145,3 +145,15 @@ def test_content_is_predicted_only_where_there_is_a_map_and_a_vector() -> None:
 def test_ids_and_factors_of_different_length_are_refused() -> None:
     with pytest.raises(DimensionError, match="the list of items has dimension 1, expected 6"):
         FactorModel(Factors("7", ("item-0",), TWO_KINDS, regularization=0.1))
+
+
+def test_a_shop_that_trained_on_texts_alone_predicts_a_pictured_product_from_its_text() -> None:
+    content = ContentMap(np.array([[2, 0], [0, 0]], dtype=np.float32), text_dim=1)
+    model = a_model(TWO_KINDS, content)
+    text, picture = np.ones(1, dtype=np.float32), np.ones(3, dtype=np.float32)
+
+    both = model.predict(text, picture)
+
+    assert both is not None
+    np.testing.assert_array_equal(both, model.predict(text, NOTHING))
+    assert model.predict(NOTHING, picture) is None
