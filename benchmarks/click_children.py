@@ -143,7 +143,8 @@ async def _run_ours(settings: Settings, pipe: Connection) -> None:
                 pipe.send(usage(0, 0))
                 await _answer(OurWorker(worker.processor, views), pipe)
             # No click comes and no counts are published any more: the steps have the process to themselves.
-            pipe.send(await measure_steps(worker.processor, parts) if worker.processor.partitions else None)
+            has_users = any(owned.states for owned in worker.processor.partitions.values())
+            pipe.send(await measure_steps(worker.processor, parts) if has_users else None)
             await worker.stop()
 
 

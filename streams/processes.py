@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -130,6 +131,8 @@ class Worker:
     async def start(self) -> None:
         """Start the agents, once the views are complete: lists made from half a catalogue would be poor ones."""
         await self.views.wait_caught_up()
+        # What is loaded stays: walking through all of it, the collector would hold up clicks, 0.2 s at 20,000 products.
+        gc.freeze()
         log, store = self._parts.log, self._parts.store
         if self._role in ("recommend", "all"):
             policy = recommend_policy(self.settings)
