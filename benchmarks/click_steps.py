@@ -8,7 +8,7 @@ from benchmarks.drawn_shop import click_value
 from recsys.events import Click
 from recsys.history import UserState, encode_state
 from recsys.rank import Ranked
-from recsys.refresh import fold_click, make_list, rank_for
+from recsys.refresh import fold_click, make_list, rank_for_each
 from streams.agents.partition import ClickPartition
 from streams.agents.recommend import ClickProcessor, parse_record
 from streams.clock import wall_clock_ms
@@ -71,7 +71,7 @@ async def measure_steps(processor: ClickProcessor, parts: Outside) -> Steps:
         clock.lap("decode")
         _fold(touched, clicks, batch, processor)
         clock.lap("fold")
-        ranked = [rank_for(state, views, policy, n=policy.top_k) for _, _, state in touched]
+        ranked = rank_for_each([state for _, _, state in touched], views, policy, n=policy.top_k)
         clock.lap("rank")
         encoded = _encode(touched, ranked, processor)
         clock.lap("encode")

@@ -1,6 +1,6 @@
 """Where a list's items come from: factors, co-occurrence, content, popularity; unordered, each with its evidence."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 from recsys.history import Interaction
 from recsys.ids import ItemIds
 from recsys.item_table import ItemTable, RowMap
+from recsys.related import RelatedRows
 from recsys.trends import Trends
-from recsys.types import Rows, Vector
+from recsys.types import Matrix, Rows, Vector
 
 Amounts = NDArray[np.float64]
 """float64, shape (n,): evidence, one for each row"""
-NO_ROWS = np.empty(0, dtype=np.intp)
-NO_AMOUNTS = np.empty(0)
+_NOBODY: tuple[Rows, Amounts] = (np.empty(0, dtype=np.intp), np.empty(0))
+NEIGHBOURS = 30
+"""Content neighbours of one item at most."""
 FACTORS, TOGETHER, CONTENT, POPULARITY = range(4)
 """The sources, by their place in `Candidates.evidence`."""
 
@@ -34,7 +36,7 @@ class Factors(Protocol):
 
     def fold_in(self, history: Sequence[tuple[str, float]]) -> Vector: ...
 
-    def top_rows(self, vector: Vector, k: int) -> tuple[Rows, Amounts]: ...
+    def top_rows(self, vectors: Matrix, k: int) -> list[tuple[Rows, Amounts]]: ...
 
 
 class Nearest(Protocol):
@@ -54,23 +56,23 @@ class Neighbours(Protocol):
 
 
 class NeighbourRows:
-    """Content neighbours as rows and amounts, converted once for as long as the cache holds the same."""
+    """Content neighbours as rows, converted once for as long as the cache holds the same."""
 
     def __init__(self, items: ItemTable, neighbours: Neighbours | None) -> None:
         self._items, self._neighbours = items, neighbours
-        self._converted: dict[str, tuple[Nearest, tuple[Rows, Amounts]]] = {}
+        self._held: dict[int, Nearest] = {}
+        self._related = RelatedRows(NEIGHBOURS)
 
-    def get(self, item_id: str, limit: int) -> tuple[Rows, Amounts] | None:
-        """Rows and similarities of the best; None where nothing is known yet."""
-        nearest = self._neighbours.nearest(item_id) if self._neighbours is not None else None
-        if nearest is None:
-            return None
-        held = self._converted.get(item_id)
-        if held is None or held[0] is not nearest:
-            amounts = np.array(nearest.scores, dtype=np.float64)
-            held = self._converted[item_id] = (nearest, (self._items.rows(nearest.item_ids), amounts))
-        rows, amounts = held[1]
-        return rows[:limit], amounts[:limit]
+    def of(self, item_ids: Sequence[str], rows: Rows) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Rows and similarities of the best, shape (n, `NEIGHBOURS`); 0 where nothing is known, or not yet."""
+        if self._neighbours is not None:
+            for item_id, row in zip(item_ids, rows.tolist(), strict=True):
+                nearest = self._neighbours.nearest(item_id)
+                if nearest is not None and nearest is not self._held.get(row):
+                    self._held[row] = nearest
+                    amounts = np.array(nearest.scores[:NEIGHBOURS], dtype=np.float32)
+                    self._related.put(row, self._items.rows(nearest.item_ids[:NEIGHBOURS]), amounts)
+        return self._related.of(rows)
 
 
 @dataclass(frozen=True)
@@ -138,9 +140,29 @@ def recent_items(history: Sequence[Interaction], liked: Mapping[str, float], lim
     return list(found)
 
 
+def personal(
+    confidences: Sequence[Mapping[str, float]], views: Views, policy: CandidatePolicy
+) -> list[tuple[Rows, Amounts]]:
+    """For each user the items that suit their own vector, folded in anew: rows and scores, none without a vector.
+
+    Each user's are the same whoever else is asked for; many at once cost less, as the index is read once for several.
+    """
+    found = [_NOBODY] * len(confidences)
+    if views.factors is None:
+        return found
+    vectors = [views.factors.fold_in(list(user.items())) for user in confidences]
+    known = [place for place, vector in enumerate(vectors) if vector.any()]
+    if known:
+        best = views.factors.top_rows(np.stack([vectors[place] for place in known]), policy.from_factors)
+        for place, (rows, scores) in zip(known, best, strict=True):
+            found[place] = views.factor_rows.of(rows), scores
+    return found
+
+
 def gather(
     history: Sequence[Interaction],
     confidences: Mapping[str, float],
+    liked: tuple[Rows, Amounts],
     views: Views,
     policy: CandidatePolicy,
     context_item: str = "",
@@ -151,14 +173,20 @@ def gather(
     ----------
     history : by rising time
     confidences : item id -> c_ui, from `ConfidencePolicy.confidences`
+    liked : what `personal` found for the user
     context_item : an item whose page the user looks at now; counts as the newest of the history
     """
     recent = recent_items(history, confidences, policy.recent_items)
     if context_item:
         recent = [context_item, *(item for item in recent if item != context_item)]
-    liked_rows, liked_amounts = _from_factors(views, confidences, policy)
-    together = _from_partners(views, recent, policy)
-    similar = _from_content(views, recent[: policy.content_items], policy)
+    recent_rows = views.items.rows(recent)
+    fading = 2.0 ** (np.arange(len(recent)) / -policy.recency_half_life)
+    liked_rows, liked_amounts = liked
+    together = _flat(*views.trends.partners(recent_rows), recent_rows, fading)
+    looked_at = slice(policy.content_items)
+    neighbours, similarities = views.neighbour_rows.of(recent[looked_at], recent_rows[looked_at])
+    best = (slice(None), slice(policy.content_neighbours))
+    similar = _flat(neighbours[best], similarities[best], recent_rows[looked_at], fading[looked_at])
     popular_rows, popular_amounts = views.trends.top(policy.from_trends)
     rows, places = views.items.distinct(np.concatenate((liked_rows, together.rows, similar.rows, popular_rows)))
     n_liked, n_together, n_similar = len(liked_rows), len(together.rows), len(similar.rows)
@@ -193,47 +221,8 @@ class _Related(NamedTuple):
     sources: Rows
 
 
-_UNRELATED = _Related(NO_ROWS, NO_AMOUNTS, NO_ROWS)
-
-
-def _from_factors(views: Views, confidences: Mapping[str, float], policy: CandidatePolicy) -> tuple[Rows, Amounts]:
-    if views.factors is None or not confidences:
-        return NO_ROWS, NO_AMOUNTS
-    vector = views.factors.fold_in(list(confidences.items()))
-    if not vector.any():
-        return NO_ROWS, NO_AMOUNTS
-    rows, scores = views.factors.top_rows(vector, policy.from_factors)
-    return views.factor_rows.of(rows), scores
-
-
-def _from_partners(views: Views, recent: Sequence[str], policy: CandidatePolicy) -> _Related:
-    """Cosines of item-based collaborative filtering, to be summed over the newest items."""
-    related = _related(views.items, recent, views.trends.partners, policy)
-    roots = views.trends.root_counts(related.rows) * views.trends.root_counts(related.sources)
-    return related._replace(amounts=related.amounts / roots)
-
-
-def _from_content(views: Views, recent: Sequence[str], policy: CandidatePolicy) -> _Related:
-    """Cosines of content to the newest items, the best of which counts."""
-    if views.neighbours is None:
-        return _UNRELATED
-    limit = policy.content_neighbours
-    return _related(views.items, recent, lambda item_id: views.neighbour_rows.get(item_id, limit), policy)
-
-
-def _related(
-    items: ItemTable,
-    recent: Sequence[str],
-    look_up: Callable[[str], tuple[Rows, Amounts] | None],
-    policy: CandidatePolicy,
-) -> _Related:
-    """What is known of each of the newest items, with fading weight."""
-    found = [(place, *known) for place, item_id in enumerate(recent) if (known := look_up(item_id)) is not None]
-    if not found:
-        return _UNRELATED
-    places, rows, amounts = zip(*found, strict=True)
-    lengths = [len(each) for each in rows]
-    fading = 2.0 ** (np.array(places) / -policy.recency_half_life)
-    sources = items.rows([recent[place] for place in places])
-    owner = np.repeat(np.arange(len(found)), lengths)
-    return _Related(np.concatenate(rows), np.concatenate(amounts) * fading[owner], sources[owner])
+def _flat(rows: NDArray[np.int32], amounts: NDArray[np.floating], sources: Rows, fading: Amounts) -> _Related:
+    """What is related to each of the newest items, row by row, with fading weight; entries of 0 are dropped."""
+    entries = np.flatnonzero(amounts)
+    owners = entries // max(amounts.shape[1], 1)
+    return _Related(rows.ravel()[entries].astype(np.intp), amounts.ravel()[entries] * fading[owners], sources[owners])

@@ -81,7 +81,7 @@ class Click(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     items: tuple[str, ...] = ()
 
 
-class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
+class Reason(msgspec.Struct, gc=False, frozen=True, omit_defaults=True):
     """Why an item is in a list: `because_you_viewed` names the item, the others stand alone.
 
     Kinds: `because_you_viewed`, `for_you`, `often_together`, `similar`, `trending`, `new`.
@@ -91,7 +91,7 @@ class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
     item_id: str = ""
 
 
-class ListItem(msgspec.Struct, frozen=True):
+class ListItem(msgspec.Struct, frozen=True, gc=False):
     """One place of a recommendation list; scores only compare within one list."""
 
     item_id: str

@@ -17,16 +17,13 @@ from numpy.typing import NDArray
 from recsys.errors import StateError
 from recsys.history import Interaction
 from recsys.item_table import ItemTable
+from recsys.related import RelatedRows
 from recsys.types import Rows
 
 DAY_MS = 86_400_000.0
 LANDMARK_MS = 1_500_000_000_000
 """Where forward decay counts from. A power of two overflows 1,024 half-lives away: 19 years at 7 days, so events from
 1998 on are safe; older ones are as good as forgotten, and far later ones need a longer half-life."""
-
-
-STALE_SHARE = 0.1
-"""An item's partners are worked out again once its counts have changed this many times, as a share of its count."""
 
 
 @dataclass(frozen=True)
@@ -147,8 +144,7 @@ def _add_pair(item: ItemTrend, other_id: str, amount: float, limit: int) -> None
 class Trends:
     """The sum of all partitions' counts, for ranking, on the rows of an `ItemTable`.
 
-    What it answers depends only on the records put so far and on the last `refresh`, not on their order; partners of
-    popular items may lag a few changes behind.
+    What it answers depends only on the records put so far and on the last `refresh`, not on their order.
     """
 
     def __init__(self, items: ItemTable, policy: TrendsPolicy | None = None) -> None:
@@ -159,16 +155,15 @@ class Trends:
         self._counts = np.zeros(1024)
         self._root_counts = np.ones(1024)
         self._masses = np.zeros(1024)
-        self._partners: dict[str, tuple[Rows, NDArray[np.float64]]] = {}
-        self._puts: dict[str, int] = {}
-        """How often each item's counts were put since its partners were worked out."""
+        self._partners = RelatedRows(self.policy.partners)
+        self._stale: set[int] = set()
+        """Rows of items that were put since their partners were worked out."""
         self._top: tuple[Rows, NDArray[np.float64]] = (np.empty(0, dtype=np.intp), np.empty(0))
 
     def put(self, partition: int, item_id: str, trend: ItemTrend) -> None:
         """Take one item's counts of one partition in the place of what that partition said before."""
         parts = self._parts.setdefault(item_id, {})
         parts[partition] = trend
-        self._puts[item_id] = self._puts.get(item_id, 0) + 1
         half_life_ms = self.policy.half_life_days * DAY_MS
         count = mass = 0.0
         for _, part in sorted(parts.items()):
@@ -176,6 +171,7 @@ class Trends:
             # Forward decay (Cormode and others 2009): masses at one landmark compare at any later time.
             mass += part.popularity * 2.0 ** ((part.at_ms - LANDMARK_MS) / half_life_ms)
         row = self._items.row(item_id)
+        self._stale.add(row)
         self._make_room(row)
         self._counts[row] = count
         self._root_counts[row] = sqrt(max(count, 1.0))
@@ -185,35 +181,46 @@ class Trends:
         """How often an item was touched, all partitions together."""
         return float(self._counts[row]) if row < len(self._counts) else 0.0
 
-    def root_counts(self, rows: Rows) -> NDArray[np.float64]:
-        """Square roots of the items' counts, at least 1; float64, shape (n,)."""
-        self._make_room(len(self._items.ids) - 1)
-        roots: NDArray[np.float64] = self._root_counts[rows]
-        return roots
+    def partners(self, rows: Rows) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """The items most often together with each of some items.
 
-    def partners(self, item_id: str) -> tuple[Rows, NDArray[np.float64]]:
-        """The items most often together with one, strongest first: rows, and the weighted counts of the pairs.
-
-        Worked out in some tens of microseconds, and again after so many changes as could matter: at once for an item
-        touched less than `1 / STALE_SHARE` times, while one change more of a popular item's thousands can wait.
+        Returns
+        -------
+        rows : ndarray of int32, shape (len(rows), policy.partners)
+        cosines : ndarray of float64, the same shape
+            0 where there is no partner.
 
         Notes
         -----
-        amount / sqrt(count(a) · count(b)) is the cosine of item-based collaborative filtering (Sarwar and others 2001);
-        the caller divides, as counts move on while this row stands.
+        Cosine of item-based collaborative filtering (Sarwar and others 2001): weighted count of the pair / sqrt(count
+        of one · count of the other). An item's partners are worked out, in some tens of microseconds, when it is first
+        asked for after a change.
         """
-        found = self._partners.get(item_id)
-        if found is None or self._puts.get(item_id, 0) > STALE_SHARE * self.count(self._items.row(item_id)):
-            self._puts.pop(item_id, None)
-            pairs: dict[str, float] = {}
-            for _, part in sorted(self._parts.get(item_id, {}).items()):
+        for row in rows.tolist():
+            if row in self._stale:
+                self._stale.discard(row)
+                self._partners.put(row, *self._strongest(self._items.ids[row]))
+        related, amounts = self._partners.of(rows)
+        self._make_room(len(self._items.ids) - 1)
+        roots = self._root_counts
+        cosines: NDArray[np.float64] = amounts / (roots[related] * roots[rows][:, None])
+        return related, cosines
+
+    def _strongest(self, item_id: str) -> tuple[Rows, NDArray[np.float64]]:
+        """An item's partners with the weighted counts of the pairs, all partitions together; of too many the best."""
+        first, *others = (part for _, part in sorted(self._parts[item_id].items()))
+        pairs = first.pairs
+        if others:
+            pairs = dict(pairs)
+            for part in others:
                 for other_id, amount in part.pairs.items():
                     pairs[other_id] = pairs.get(other_id, 0.0) + amount
-            rows = self._items.rows(pairs)
-            amounts = np.fromiter(pairs.values(), dtype=np.float64, count=len(pairs))
-            order = np.lexsort((self._items.hashes[rows], -amounts))[: self.policy.partners]
-            found = self._partners[item_id] = (rows[order], amounts[order])
-        return found
+        rows = self._items.rows(pairs)
+        amounts = np.fromiter(pairs.values(), dtype=np.float64, count=len(pairs))
+        if len(rows) > self.policy.partners:
+            best = np.lexsort((self._items.hashes[rows], -amounts))[: self.policy.partners]
+            rows, amounts = rows[best], amounts[best]
+        return rows, amounts
 
     def refresh(self, limit: int = 300) -> None:
         """Work out anew which items are the most popular; 1 ms for 100,000 items, so at most once a second."""

@@ -166,11 +166,11 @@ class FactorModel:
 
     def top(self, vector: Vector, k: int) -> tuple[Sequence[ItemId], Vector]:
         """The k items with the largest inner products, largest first: `top_rows` by their names, scores in float32."""
-        rows, scores = self.top_rows(vector, k)
+        rows, scores = self.top_rows(vector[None], k)[0]
         return [self._ids[row] for row in rows.tolist()], scores.astype(np.float32)
 
-    def top_rows(self, vector: Vector, k: int) -> tuple[Rows, NDArray[np.float64]]:
-        """The rows (of `ids`) with the largest inner products, largest first; equal ones rising.
+    def top_rows(self, vectors: Matrix, k: int) -> list[tuple[Rows, NDArray[np.float64]]]:
+        """For each vector the rows (of `ids`) with the largest inner products, largest first; equal ones rising.
 
         Returns
         -------
@@ -179,14 +179,13 @@ class FactorModel:
             Computed row by row in float64, so they do not depend on what else is asked for at the same time. Recall of
             the true k is 0.99 and more once sealed, 1 before.
         """
-        rows = np.sort(self._index.search(vector, k))
+        found = self._index.search(vectors, k)
+        return [self._best(np.sort(rows), vector, k) for rows, vector in zip(found, vectors, strict=True)]
+
+    def _best(self, rows: Rows, vector: Vector, k: int) -> tuple[Rows, NDArray[np.float64]]:
         scores = _inner_products(self._index.rows[rows], vector)
         best = np.argsort(-scores, kind="stable")[:k]
         return rows[best], scores[best]
-
-    def top_many(self, vectors: Matrix, k: int) -> list[tuple[Sequence[ItemId], Vector]]:
-        """`top` for each row of vectors: the same answers as one by one, to the last bit."""
-        return [self.top(vector, k) for vector in vectors]
 
     def scores(self, vector: Vector, item_ids: Sequence[ItemId]) -> Vector:
         """x·y for each item, 0 for an item without factors; float32, shape (len(item_ids),)."""

@@ -87,26 +87,32 @@ class FactorIndex:
         body_rows = np.flatnonzero(in_body)
         self._sealed = _Sealed(len(rows), head_rows, rows[head_rows], body_rows, _quantised(rows[body_rows]))
 
-    def search(self, vector: Vector, k: int) -> Rows:
-        """Rows that probably hold the k largest inner products, in no order; at most a few times k.
+    def search(self, vectors: Matrix, k: int) -> list[Rows]:
+        """Rows that probably hold the k largest inner products with each vector, in no order; at most a few times k.
+
+        What is found for a vector does not depend on the others; many at once take two thirds of the time.
 
         Parameters
         ----------
-        vector : ndarray of float32, shape (n_factors,)
+        vectors : ndarray of float32, shape (n, n_factors)
 
         Returns
         -------
-        ndarray of intp, distinct rows
+        list of ndarray of intp, one for each vector; distinct rows
         """
         sealed, rows = self._sealed, self.rows
         if sealed is None:
-            return _largest(rows @ vector, k)
+            return [_largest(rows @ vector, k) for vector in vectors]
         faiss.omp_set_num_threads(1)  # of this thread alone: sixteen queries a millisecond gain nothing from a second
-        found = sealed.body.search(_even(vector[None]), min(k, len(sealed.body_rows)))[1][0]
-        parts = [sealed.head_rows[_largest(sealed.head @ vector, k)], sealed.body_rows[found[found >= 0]]]
+        in_body = sealed.body.search(_even(vectors), min(k, len(sealed.body_rows)))[1]
+        parts = [
+            [sealed.body_rows[found[found >= 0]], sealed.head_rows[_largest(sealed.head @ vector, k)]]
+            for vector, found in zip(vectors, in_body, strict=True)
+        ]
         if len(rows) > sealed.n_rows:
-            parts.append(sealed.n_rows + _largest(rows[sealed.n_rows :] @ vector, k))
-        return np.concatenate(parts)
+            for vector, found in zip(vectors, parts, strict=True):
+                found.append(sealed.n_rows + _largest(rows[sealed.n_rows :] @ vector, k))
+        return [np.concatenate(found) for found in parts]
 
 
 def _largest(scores: Vector, k: int) -> Rows:

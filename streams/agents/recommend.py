@@ -21,7 +21,7 @@ from recsys.candidates import Views
 from recsys.errors import EventError
 from recsys.events import Click, RecommendationList
 from recsys.history import MAKES_NO_LIST, UserState, encode_state
-from recsys.refresh import RecommendPolicy, fold_click, make_list, rank_for
+from recsys.refresh import RecommendPolicy, fold_click, make_list, rank_for_each
 from recsys.trends import encode_trend
 from recsys.versions import Version
 from streams import topics
@@ -189,6 +189,8 @@ class ClickProcessor:
         views = self._views()
         now_ms = self._now_ms()
         generated_at = rfc3339(now_ms)
+        listed = [user.state for user in touched.values() if user.wants_list]
+        ranked = iter(rank_for_each(listed, views, self._policy, n=self._policy.top_k))
         for user_id, user in touched.items():
             state, partition = user.state, user.owned.partition
             key = user_id.encode()
@@ -198,8 +200,7 @@ class ClickProcessor:
                 refreshes.records.append(NewRecord(self._topics.user_state, key, packed, partition))
             list_json = None
             if user.wants_list:
-                ranked = rank_for(state, views, self._policy, n=self._policy.top_k)
-                made = make_list(user_id, state, ranked, views, partition=partition, generated_at=generated_at)
+                made = make_list(user_id, state, next(ranked), views, partition=partition, generated_at=generated_at)
                 list_json = encode_list(made)
                 headers = list_headers(made, now_ms)
                 refreshes.records.append(NewRecord(self._recommendations, key, list_json, partition, headers))

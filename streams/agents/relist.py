@@ -5,7 +5,7 @@ from typing import Protocol
 
 from recsys.candidates import Views
 from recsys.history import encode_state
-from recsys.refresh import RecommendPolicy, make_list, rank_for
+from recsys.refresh import RecommendPolicy, make_list, rank_for_each
 from streams import topics
 from streams.agents.partition import ClickPartition
 from streams.agents.recommend import Refreshes, list_headers
@@ -50,14 +50,12 @@ def relist(
     prefix = settings.topic_prefix
     at_ms = now_ms()
     generated_at = rfc3339(at_ms)
-    for user_id in user_ids:
-        state = owned.states.get(user_id)
-        if state is None:
-            continue
+    states = {user_id: owned.states[user_id] for user_id in user_ids if user_id in owned.states}
+    ranked = rank_for_each(list(states.values()), views, policy, n=policy.top_k)
+    for (user_id, state), best in zip(states.items(), ranked, strict=True):
         state.revision += 1
         packed, key = encode_state(state), user_id.encode()
-        ranked = rank_for(state, views, policy, n=policy.top_k)
-        made = make_list(user_id, state, ranked, views, partition=None, generated_at=generated_at)
+        made = make_list(user_id, state, best, views, partition=None, generated_at=generated_at)
         list_json = encode_list(made)
         refreshes.records += [
             NewRecord(prefix + topics.USER_STATE, key, packed, owned.partition),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys.candidates import CandidatePolicy, Views, gather
+from recsys.candidates import CandidatePolicy, Views, gather, personal
 from recsys.history import Interaction
 from recsys.ids import ItemIds
 from recsys.item_table import ItemTable
@@ -31,11 +31,11 @@ class Fixed:
         self._scores, self._nearest = scores, nearest
 
     def fold_in(self, history):
-        return np.ones(1, dtype=np.float32)
+        return np.full(1, len(history), dtype=np.float32)
 
-    def top_rows(self, vector, k):
+    def top_rows(self, vectors, k):
         best = sorted(self._scores, key=lambda item: -self._scores[item])[:k]
-        return self.ids.rows(best), np.array([self._scores[item] for item in best])
+        return [(self.ids.rows(best), np.array([self._scores[item] for item in best]))] * len(vectors)
 
     def nearest(self, item_id):
         if (known := self._nearest.get(item_id)) is None:
@@ -52,15 +52,15 @@ def one_by_one(recent: list[str], told: Fixed, trends: Trends, items: ItemTable)
     def evidence(item_id: str) -> list[float]:
         return found.setdefault(item_id, [0.0] * 4)
 
-    model_rows, scores = told.top_rows(None, POLICY.from_factors)
+    model_rows, scores = told.top_rows([None], POLICY.from_factors)[0]
     for row, score in zip(model_rows.tolist(), scores.tolist(), strict=True):
         evidence(told.ids[row])[0] = score
     for place, viewed in enumerate(recent):
         fading = 2.0 ** (-place / POLICY.recency_half_life)
-        rows, pairs = trends.partners(viewed)
-        for row, pair in zip(rows.tolist(), pairs.tolist(), strict=True):
-            roots = [max(trends.count(each), 1.0) ** 0.5 for each in (row, items.row(viewed))]
-            cosine = fading * pair / (roots[0] * roots[1])
+        rows, cosines = trends.partners(items.rows([viewed]))
+        for row, cosine in zip(rows[0].tolist(), (fading * cosines[0]).tolist(), strict=True):
+            if not cosine:
+                continue
             evidence(items.ids[row])[1] += cosine
             together[items.ids[row]][viewed] = cosine
         if place < POLICY.content_items and (known := told.nearest(viewed)):
@@ -93,9 +93,11 @@ def test_arrays_gather_what_plain_python_gathers(viewed, scores, nearest, pairs)
     history = [Interaction(item_id, 2, NOON_MS, 1.0, offset) for offset, item_id in enumerate(viewed)]
     recent = list(dict.fromkeys(reversed(viewed)))[: POLICY.recent_items]
 
-    gathered = gather(history, dict.fromkeys(viewed, 2.0), Views(items, trends, told, told), POLICY)
+    views, confidences = Views(items, trends, told, told), dict.fromkeys(viewed, 2.0)
+    (liked,) = personal([confidences], views, POLICY)
+    gathered = gather(history, confidences, liked, views, POLICY)
     if not viewed:
-        told = Fixed({}, {})  # without a history nobody asks the model
+        told = Fixed({}, {})  # who has no vector is asked nothing
     expected, because = one_by_one(recent, told, trends, items)
 
     ids = [items.ids[row] for row in gathered.rows.tolist()]

@@ -10,7 +10,7 @@ from recsys.events import Action
 from recsys.history import UserState, short_hash
 from recsys.ids import ItemIds
 from recsys.item_table import ItemTable
-from recsys.refresh import RecommendPolicy, fold_click, make_list, rank_for
+from recsys.refresh import RecommendPolicy, fold_click, make_list, rank_for, rank_for_each
 from recsys.trends import PartitionTrends, TrendsPolicy, summed
 from tests.builders import a_click
 
@@ -41,10 +41,13 @@ class TwoKinds:
                 vector += self.vectors.get(item_id, np.zeros(2))
         return vector
 
-    def top_rows(self, vector, k):
-        scores = np.array([self.vectors[item] @ vector for item in self.ids])
-        rows = np.argsort(-scores, kind="stable")[:k]
-        return rows, scores[rows]
+    def top_rows(self, vectors, k):
+        best = []
+        for vector in vectors:
+            scores = np.array([self.vectors[item] @ vector for item in self.ids])
+            rows = np.argsort(-scores, kind="stable")[:k]
+            best.append((rows, scores[rows]))
+        return best
 
 
 class Kin:
@@ -149,6 +152,17 @@ def test_the_same_state_and_views_make_the_same_list():
     state = state_after(a_click(item_id="lamp"), a_click(item_id="shoe"))
 
     assert rank_for(state, views, POLICY, n=50) == rank_for(state, views, POLICY, n=50)
+
+
+def test_lists_made_together_are_those_made_one_by_one():
+    views = views_of(factors=TwoKinds())
+    clicks = ([a_click(item_id="lamp")], [], [a_click(item_id="shoe"), a_click(item_id="spot")], [a_click(item_id="?")])
+    states = [state_after(*each) for each in clicks]
+
+    together = rank_for_each(states, views, POLICY, n=50)
+
+    assert together == [rank_for(state, views, POLICY, n=50) for state in states]
+    assert rank_for_each([], views, POLICY, n=50) == []
 
 
 def test_a_list_names_its_version_trigger_and_model():

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from recsys.events import ACTION_CODE, Action
 from recsys.history import Interaction
 from recsys.item_table import ItemTable
-from recsys.trends import PartitionTrends, Trends, TrendsPolicy, decode_trend, encode_trend, summed
+from recsys.trends import ItemTrend, PartitionTrends, Trends, TrendsPolicy, decode_trend, encode_trend, summed
 from tests.builders import NOON_MS
 
 WEEK_MS = 7 * 86_400_000
@@ -24,13 +24,20 @@ def observe_all(trends: PartitionTrends, items: list[str], start: int = 0) -> No
         history.append(Interaction(item_id, CLICK, NOON_MS + i, 1.0, i))
 
 
+def partners_of(reader: Trends, items: ItemTable, item_id: str) -> dict[str, float]:
+    """Cosine by partner."""
+    rows, cosines = reader.partners(items.rows([item_id]))
+    return {items.ids[row]: cosine for row, cosine in zip(rows[0], cosines[0].tolist(), strict=True) if cosine}
+
+
 def test_what_follows_in_one_session_goes_together_most():
     trends = PartitionTrends(POLICY)
     observe_all(trends, ["lamp", "bulb", "shoe"])
     items = ItemTable()
     reader = summed(items, {0: trends}, POLICY)
 
-    assert [items.ids[row] for row in reader.partners("lamp")[0]] == ["bulb", "shoe"]
+    partners = partners_of(reader, items, "lamp")
+    assert sorted(partners, key=partners.__getitem__, reverse=True) == ["bulb", "shoe"]
 
 
 def test_popularity_halves_in_its_half_life():
@@ -61,7 +68,29 @@ def test_readers_sum_the_partitions():
     reader = summed(items, {0: first, 1: second}, POLICY)
 
     assert [reader.count(items.row(item)) for item in ("lamp", "bulb", "shoe")] == [2.0, 1.0, 2.0]
-    assert {items.ids[row] for row in reader.partners("lamp")[0]} == {"bulb", "shoe"}
+    assert partners_of(reader, items, "lamp").keys() == {"bulb", "shoe"}
+
+
+def test_one_more_event_of_a_popular_item_changes_its_partners_at_once():
+    trends = PartitionTrends(POLICY)
+    observe_all(trends, ["lamp", "bulb"] * 200)
+    items = ItemTable()
+    reader = summed(items, {0: trends}, POLICY)
+    assert partners_of(reader, items, "lamp").keys() == {"bulb"}
+
+    observe_all(trends, [*["lamp", "bulb"] * 200, "shoe"], start=400)
+    reader.put(0, "lamp", trends.items["lamp"])
+
+    assert partners_of(reader, items, "lamp").keys() == {"bulb", "shoe"}
+
+
+def test_a_reader_looks_at_the_strongest_partners_only():
+    policy = TrendsPolicy(partners=2)
+    items = ItemTable()
+    reader = Trends(items, policy)
+    reader.put(0, "lamp", ItemTrend(0, 1.0, NOON_MS, 1.0, {"bulb": 3.0, "shoe": 1.0, "torch": 2.0}))
+
+    assert partners_of(reader, items, "lamp").keys() == {"bulb", "torch"}
 
 
 def test_an_item_keeps_only_its_strongest_partners():
@@ -138,11 +167,8 @@ def test_the_order_of_records_does_not_change_what_a_reader_says():
         for record in records:
             reader.put(*record)
         reader.refresh()
-        answers.append(
-            [
-                ([items.ids[row] for row in rows], amounts.tolist())
-                for rows, amounts in (reader.top(), *(reader.partners(item) for item in "abcdefgh"))
-            ]
-        )
+        rows, popularity = reader.top()
+        partners = [partners_of(reader, items, item) for item in "abcdefgh"]
+        answers.append(([items.ids[row] for row in rows], popularity.tolist(), partners))
 
     assert answers[0] == answers[1] == answers[2]

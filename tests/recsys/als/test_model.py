@@ -110,14 +110,15 @@ def test_answers_are_the_same_alone_and_together_to_the_last_bit() -> None:
     model, vectors = a_model(skewed_factors(6_000, 32)), skewed_factors(40, 32, seed=5)
     model.seal()
 
-    together = model.top_many(vectors, 60)
+    together = model.top_rows(vectors, 60)
 
-    for vector, (item_ids, scores) in zip(vectors, together, strict=True):
-        alone = model.top(vector, 60)
-        assert alone[0] == item_ids
+    for vector, (rows, scores) in zip(vectors, together, strict=True):
+        (alone,) = model.top_rows(vector[None], 60)
+        assert np.array_equal(alone[0], rows)
         assert np.array_equal(alone[1], scores)
-        assert np.array_equal(scores, model.scores(vector, item_ids))
-        assert np.array_equal(model.top(vector, 10)[1], scores[:10])
+        item_ids = [model.ids[row] for row in rows.tolist()]
+        assert np.array_equal(scores.astype(np.float32), model.scores(vector, item_ids))
+        assert np.array_equal(model.top_rows(vector[None], 10)[0][1], scores[:10])
 
 
 def test_scores_are_zero_for_items_without_factors() -> None:

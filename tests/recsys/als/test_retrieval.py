@@ -18,7 +18,7 @@ def recall(index: FactorIndex, queries: Matrix, k: int) -> float:
     found = 0
     for query in queries:
         true = set(np.argsort(-(index.rows @ query))[:k].tolist())
-        found += len(true & set(index.search(query, k).tolist()))
+        found += len(true & set(index.search(query[None], k)[0].tolist()))
     return found / (k * len(queries))
 
 
@@ -43,7 +43,7 @@ def test_rows_appended_after_the_sealing_are_found_exactly() -> None:
     index.append(np.full((3, 16), 50.0, dtype=np.float32))
 
     assert index.unsealed == 3
-    assert {EXACT_ROWS + 1, EXACT_ROWS + 2, EXACT_ROWS + 3} <= set(index.search(query, 10).tolist())
+    assert {EXACT_ROWS + 1, EXACT_ROWS + 2, EXACT_ROWS + 3} <= set(index.search(query[None], 10)[0].tolist())
 
 
 def test_few_rows_are_read_one_by_one_however_often_they_are_sealed() -> None:
@@ -52,7 +52,7 @@ def test_few_rows_are_read_one_by_one_however_often_they_are_sealed() -> None:
     index.seal()
 
     assert index.unsealed == 100
-    assert sorted(index.search(np.ones(8, dtype=np.float32), 1_000).tolist()) == list(range(100))
+    assert sorted(index.search(np.ones((1, 8), dtype=np.float32), 1_000)[0].tolist()) == list(range(100))
 
 
 def test_the_rows_given_at_first_are_never_written_to() -> None:
@@ -75,4 +75,18 @@ def test_the_same_rows_make_the_same_index() -> None:
     first.seal()
     second.seal()
 
-    assert all(np.array_equal(first.search(query, 50), second.search(query, 50)) for query in queries)
+    found = zip(first.search(queries, 50), second.search(queries, 50), strict=True)
+    assert all(np.array_equal(*rows) for rows in found)
+
+
+def test_what_is_found_for_a_vector_does_not_depend_on_the_others() -> None:
+    index, queries = FactorIndex(skewed_factors(6_000, 16)), skewed_factors(33, 16, seed=3)
+    index.seal()
+    index.append(skewed_factors(5, 16, seed=4))
+
+    alone = [index.search(query[None], 100)[0] for query in queries]
+
+    for at_once in (2, 7, 33):
+        for start in range(0, 33, at_once):
+            together = index.search(queries[start : start + at_once], 100)
+            assert all(map(np.array_equal, map(np.sort, together), map(np.sort, alone[start:])))

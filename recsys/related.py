@@ -1,0 +1,60 @@
+"""Rows related to rows, as arrays: what goes with ten items is one indexing, not ten look-ups."""
+
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys.types import Rows
+
+Array = TypeVar("Array", NDArray[np.int32], NDArray[np.float32])
+NOTHING = 0
+"""The slot of every row that nothing is known of."""
+
+
+class RelatedRows:
+    """Up to `width` related rows with an amount each, for any number of rows of an `ItemTable`; one thread's own.
+
+    A row takes `8 · width` bytes from its first `put` on, and a few bytes before.
+    """
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+        self._slots = np.zeros(1024, dtype=np.int32)
+        self._n_slots = 1
+        self._rows = np.zeros((64, width), dtype=np.int32)
+        self._amounts = np.zeros((64, width), dtype=np.float32)
+
+    def put(self, row: int, rows: Rows, amounts: NDArray[np.floating]) -> None:
+        """Say what is related to a row, in the place of what was said before.
+
+        Parameters
+        ----------
+        rows : ndarray of intp, shape (n,), n at most `width`; distinct
+        amounts : ndarray of float, shape (n,), above 0
+        """
+        if row >= len(self._slots):
+            self._slots = _longer(self._slots, row + 1)
+        slot = int(self._slots[row])
+        if slot == NOTHING:
+            slot = self._slots[row] = self._n_slots
+            self._n_slots += 1
+            if slot >= len(self._rows):
+                self._rows = _longer(self._rows, slot + 1)
+                self._amounts = _longer(self._amounts, slot + 1)
+        self._rows[slot, : len(rows)] = rows
+        self._amounts[slot, : len(rows)] = amounts
+        self._amounts[slot, len(rows) :] = 0.0
+
+    def of(self, rows: Rows) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """What is related to some rows: int32 and float32, shape (len(rows), width); an amount of 0 is no entry."""
+        if len(self._slots) <= rows.max(initial=0):
+            self._slots = _longer(self._slots, int(rows.max()) + 1)
+        slots = self._slots[rows]
+        return self._rows[slots], self._amounts[slots]
+
+
+def _longer(array: Array, needed: int) -> Array:
+    grown = np.zeros((max(needed, 2 * len(array)), *array.shape[1:]), dtype=array.dtype)
+    grown[: len(array)] = array
+    return grown
