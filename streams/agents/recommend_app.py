@@ -46,6 +46,13 @@ def recommend_app(settings: Settings, processor: ClickProcessor) -> faust.App:
         recoveries.add(recovery)
         recovery.add_done_callback(recoveries.discard)
 
+    @app.on_before_shutdown.connect  # type: ignore[untyped-decorator]
+    async def stopping(app: faust.App, **_: Any) -> None:
+        # Whoever stops us closes the log next, on which these may still be reading.
+        for recovery in recoveries:
+            recovery.cancel()
+        await asyncio.gather(*recoveries, return_exceptions=True)
+
     @app.agent(clicks, concurrency=1, supervisor_strategy=CrashingSupervisor)  # type: ignore[untyped-decorator]
     async def recommend(stream: Any) -> None:
         async for batch in drained(app, stream, limit=BATCH):
