@@ -74,14 +74,14 @@ class ItemTable:
         self._visible[row] = visible
         self._groups[row] = self._group_codes.setdefault(group_id, len(self._group_codes))
 
-    def distinct(self, rows: Rows) -> tuple[Rows, Rows]:
+    def distinct(self, rows: NDArray[np.signedinteger]) -> tuple[Rows, Rows]:
         """The distinct ones among some rows, and the place of each of `rows` among them; O(rows), without sorting."""
         here = np.arange(len(rows))
         # Whichever entry of a row is written last stands for all of them; what other calls left there is overwritten.
         self._scratch[rows] = here
         standing = self._scratch[rows]
         stands = standing == here
-        return rows[stands], (np.cumsum(stands) - 1)[standing]
+        return rows[stands].astype(np.intp, copy=False), (np.cumsum(stands) - 1)[standing]
 
     def newest(self, limit: int) -> Rows:
         """Visible items, last mentioned for the first time first; O(n), tens of microseconds at 100,000."""
