@@ -109,33 +109,46 @@ class CandidatePolicy:
 
 @dataclass(frozen=True)
 class Candidates:
-    """Candidate rows with their evidence.
+    """Candidate rows of some users with their evidence, one user's after the other's.
 
     Attributes
     ----------
+    bounds : ndarray of intp, shape (n_users + 1,)
+        User u's candidates stand from `bounds[u]` to `bounds[u + 1]`.
     rows : ndarray of intp, shape (n,)
-        Distinct rows of the `ItemTable`.
+        Rows of the `ItemTable`; distinct for each user.
     evidence : ndarray of float64, shape (4, n)
         What each source says for each row, 0 where it says nothing.
     because : ndarray of intp, shape (n,)
         Row of the user's item that speaks most for each candidate by co-occurrence or content; -1 where none does.
-    is_personal : bool
-        Whether the user's own vector took part.
+    is_personal : list of bool
+        Whether each user's own vector took part.
     """
 
+    bounds: Rows
     rows: Rows
     evidence: NDArray[np.float64]
     because: Rows
-    is_personal: bool
+    is_personal: list[bool]
 
 
-def recent_items(history: Sequence[Interaction], liked: Mapping[str, float], limit: int) -> list[str]:
-    """The newest distinct items that the user does not dislike, newest first."""
-    found: dict[str, None] = {}
+def recent_items(
+    history: Sequence[Interaction], liked: Mapping[str, float], limit: int, context_item: str = ""
+) -> list[str]:
+    """The newest distinct items that the user does not dislike, newest first.
+
+    Parameters
+    ----------
+    history : by rising time
+    liked : item id -> c_ui, from `ConfidencePolicy.confidences`
+    context_item : an item whose page the user looks at now; counts as the newest of the history
+    """
+    found: dict[str, None] = {context_item: None} if context_item else {}
+    wanted = limit + len(found)
     for interaction in reversed(history):
         if liked.get(interaction.item_id, 0.0) > 0:
             found[interaction.item_id] = None
-            if len(found) == limit:
+            if len(found) == wanted:
                 break
     return list(found)
 
@@ -160,69 +173,98 @@ def personal(
 
 
 def gather(
-    history: Sequence[Interaction],
-    confidences: Mapping[str, float],
-    liked: tuple[Rows, Amounts],
+    recent: Sequence[Sequence[str]],
+    liked: Sequence[tuple[Rows, Amounts]],
     views: Views,
     policy: CandidatePolicy,
-    context_item: str = "",
 ) -> Candidates:
-    """Collect candidates for one user.
+    """Collect the candidates of some users; each one's are the same, to the last bit, whoever else is asked for.
 
     Parameters
     ----------
-    history : by rising time
-    confidences : item id -> c_ui, from `ConfidencePolicy.confidences`
-    liked : what `personal` found for the user
-    context_item : an item whose page the user looks at now; counts as the newest of the history
+    recent : for each user what `recent_items` found
+    liked : for each user what `personal` found
     """
-    recent = recent_items(history, confidences, policy.recent_items)
-    if context_item:
-        recent = [context_item, *(item for item in recent if item != context_item)]
-    recent_rows = views.items.rows(recent)
-    fading = 2.0 ** (np.arange(len(recent)) / -policy.recency_half_life)
-    liked_rows, liked_amounts = liked
-    together = _flat(*views.trends.partners(recent_rows), recent_rows, fading)
-    looked_at = slice(policy.content_items)
-    neighbours, similarities = views.neighbour_rows.of(recent[looked_at], recent_rows[looked_at])
-    best = (slice(None), slice(policy.content_neighbours))
-    similar = _flat(neighbours[best], similarities[best], recent_rows[looked_at], fading[looked_at])
-    popular_rows, popular_amounts = views.trends.top(policy.from_trends)
-    rows, places = views.items.distinct(np.concatenate((liked_rows, together.rows, similar.rows, popular_rows)))
-    n_liked, n_together, n_similar = len(liked_rows), len(together.rows), len(similar.rows)
-    at_liked, places = places[:n_liked], places[n_liked:]
-    at_together, places = places[:n_together], places[n_together:]
-    at_similar, at_popular = places[:n_similar], places[n_similar:]
+    found = _Entries.of_liked(liked)
+    together, similar = _related_to(recent, views, policy)
+    popular = _Entries.of_popular(*views.trends.top(policy.from_trends), len(recent))
+    sources = (found, together, similar, popular)
+    users = np.concatenate([each.users for each in sources])
+    rows = np.concatenate([each.rows for each in sources])
+    bounds, rows, places = _distinct(users, rows, len(recent), views.items)
+    cuts = np.cumsum([len(each.rows) for each in sources[:-1]])
+    at_liked, at_together, at_similar, at_popular = np.split(places, cuts)
 
     evidence = np.zeros((4, len(rows)))
-    evidence[FACTORS, at_liked] = liked_amounts
+    evidence[FACTORS, at_liked] = found.amounts
     evidence[TOGETHER] = np.bincount(at_together, together.amounts, minlength=len(rows))
-    evidence[POPULARITY, at_popular] = popular_amounts
-    because = np.full(len(rows), -1, dtype=np.intp)
+    evidence[POPULARITY, at_popular] = popular.amounts
     np.maximum.at(evidence[CONTENT], at_similar, similar.amounts)
+    because = np.full(len(rows), -1, dtype=np.intp)
     _name_strongest(because, at_similar, similar, evidence[CONTENT])
     strongest = np.zeros(len(rows))
     np.maximum.at(strongest, at_together, together.amounts)
     _name_strongest(because, at_together, together, strongest)
-    return Candidates(rows, evidence, because, n_liked > 0)
+    return Candidates(bounds, rows, evidence, because, [len(of_user[0]) > 0 for of_user in liked])
 
 
-def _name_strongest(because: Rows, places: Rows, related: "_Related", strongest: Amounts) -> None:
-    """Enter at each place the source of its strongest amount: of equal ones the newest item, which stands first."""
-    entries = np.flatnonzero(related.amounts == strongest[places])[::-1]
-    because[places[entries]] = related.sources[entries]
+class _Entries(NamedTuple):
+    """What one source says: to which user, of which row, how much, and because of which row where there is one."""
 
-
-class _Related(NamedTuple):
-    """Rows related to the user's newest items, a row once for each of these; `sources` are the latters' rows."""
-
+    users: Rows
     rows: Rows
     amounts: Amounts
-    sources: Rows
+    because: Rows = _NOBODY[0]
+
+    @classmethod
+    def of_liked(cls, liked: Sequence[tuple[Rows, Amounts]]) -> "_Entries":
+        users = np.repeat(np.arange(len(liked)), [len(rows) for rows, _ in liked])
+        return cls(users, np.concatenate([r for r, _ in liked]), np.concatenate([a for _, a in liked]))
+
+    @classmethod
+    def of_popular(cls, rows: Rows, amounts: Amounts, n_users: int) -> "_Entries":
+        users = np.repeat(np.arange(n_users), len(rows))
+        return cls(users, np.tile(rows, n_users), np.tile(amounts, n_users))
 
 
-def _flat(rows: NDArray[np.int32], amounts: NDArray[np.floating], sources: Rows, fading: Amounts) -> _Related:
-    """What is related to each of the newest items, row by row, with fading weight; entries of 0 are dropped."""
+def _related_to(recent: Sequence[Sequence[str]], views: Views, policy: CandidatePolicy) -> tuple[_Entries, _Entries]:
+    """What goes together with each user's newest items, and what is like them; the newer the item, the more."""
+    item_ids = [item_id for of_user in recent for item_id in of_user]
+    users = np.repeat(np.arange(len(recent)), [len(of_user) for of_user in recent])
+    places = np.array([place for of_user in recent for place in range(len(of_user))], dtype=np.intp)
+    rows = views.items.rows(item_ids)
+    fading = 2.0 ** (places / -policy.recency_half_life)
+    together = _flat(*views.trends.partners(rows), rows, fading, users)
+    newest = np.flatnonzero(places < policy.content_items)
+    alike, amounts = views.neighbour_rows.of([item_ids[entry] for entry in newest.tolist()], rows[newest])
+    best = (slice(None), slice(policy.content_neighbours))
+    return together, _flat(alike[best], amounts[best], rows[newest], fading[newest], users[newest])
+
+
+def _flat(
+    related: NDArray[np.int32], amounts: NDArray[np.floating], rows: Rows, fading: Amounts, users: Rows
+) -> _Entries:
+    """What is related to each of some rows, as entries with fading amounts; amounts of 0 are dropped."""
     entries = np.flatnonzero(amounts)
-    owners = entries // max(amounts.shape[1], 1)
-    return _Related(rows.ravel()[entries].astype(np.intp), amounts.ravel()[entries] * fading[owners], sources[owners])
+    at = entries // max(amounts.shape[1], 1)
+    faded = amounts.ravel()[entries] * fading[at]
+    return _Entries(users[at], related.ravel()[entries].astype(np.intp), faded, rows[at])
+
+
+def _distinct(users: Rows, rows: Rows, n_users: int, items: ItemTable) -> tuple[Rows, Rows, Rows]:
+    """The distinct rows of each user, user by user, where each one's begin, and the place of each entry among them."""
+    stands, numbers = items.distinct(users * len(items.ids) + rows, n_users)
+    whose = users[stands]
+    # Sorting small numbers is one pass (radix sort); and it keeps each user's rows in their order.
+    order = np.argsort(whose.astype(np.uint16), kind="stable")
+    places = np.empty_like(order)
+    places[order] = np.arange(len(order))
+    bounds = np.zeros(n_users + 1, dtype=np.intp)
+    np.cumsum(np.bincount(whose, minlength=n_users), out=bounds[1:])
+    return bounds, rows[stands][order], places[numbers]
+
+
+def _name_strongest(because: Rows, places: Rows, entries: _Entries, strongest: Amounts) -> None:
+    """Enter at each place the source of its strongest amount: of equal ones the newest item, which stands first."""
+    best = np.flatnonzero(entries.amounts == strongest[places])[::-1]
+    because[places[best]] = entries.because[best]

@@ -74,14 +74,24 @@ class ItemTable:
         self._visible[row] = visible
         self._groups[row] = self._group_codes.setdefault(group_id, len(self._group_codes))
 
-    def distinct(self, rows: NDArray[np.signedinteger]) -> tuple[Rows, Rows]:
-        """The distinct ones among some rows, and the place of each of `rows` among them; O(rows), without sorting."""
-        here = np.arange(len(rows))
-        # Whichever entry of a row is written last stands for all of them; what other calls left there is overwritten.
-        self._scratch[rows] = here
-        standing = self._scratch[rows]
-        stands = standing == here
-        return rows[stands].astype(np.intp, copy=False), (np.cumsum(stands) - 1)[standing]
+    def distinct(self, keys: Rows, n_users: int = 1) -> tuple[NDArray[np.bool_], Rows]:
+        """Which keys stand for all that are equal to them, and for each key the number of the one that does.
+
+        O(keys), without sorting, in a scratch area of 8 bytes for each user and item.
+
+        Parameters
+        ----------
+        keys : ndarray of intp, shape (n,)
+            user · number of items + row, for users from 0 to below `n_users`
+        """
+        if n_users * len(self.ids) > len(self._scratch):
+            self._scratch = np.zeros(n_users * len(self._hashes), dtype=np.intp)
+        here = np.arange(len(keys))
+        # Whichever entry of a key is written last stands for all of them; what other calls left there is overwritten.
+        self._scratch[keys] = here
+        standing = self._scratch[keys]
+        stands: NDArray[np.bool_] = standing == here
+        return stands, (np.cumsum(stands) - 1)[standing]
 
     def newest(self, limit: int) -> Rows:
         """Visible items, last mentioned for the first time first; O(n), tens of microseconds at 100,000."""
@@ -89,7 +99,7 @@ class ItemTable:
 
     def _grow(self) -> None:
         size = 2 * len(self._hashes)
-        for name in ("_hashes", "_visible", "_groups", "_scratch"):
+        for name in ("_hashes", "_visible", "_groups"):
             old = getattr(self, name)
             grown = np.zeros(size, dtype=old.dtype)
             grown[: len(old)] = old

@@ -1,7 +1,8 @@
 """Candidates -> an ordered list: scored, filtered, one variant of a group, cut to k, each with its reason."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,54 +49,66 @@ def rank(
     policy: BlendPolicy,
     *,
     n: int,
-    seen: Mapping[int, int],
+    seen: Sequence[Mapping[int, int]],
     allow: Filter | None = None,
     exclude: Collection[str] = (),
-) -> Ranked:
-    """Order the candidates and keep the best n that may be shown.
+) -> list[Ranked]:
+    """Order each user's candidates and keep the best n that may be shown.
 
     Parameters
     ----------
-    seen : hashes (`short_hash`) of the items that the user's own deeds keep out
+    seen : for each user hashes (`short_hash`) of the items that the user's own deeds keep out
     allow : a further condition, such as a category
     exclude : item ids to leave out
 
     Returns
     -------
-    Ranked
+    list of Ranked, one for each user
         Equal scores are ordered by the hash of the item id, so that the same evidence gives the same list everywhere.
     """
-    items = views.items
-    parts = _weighted(candidates, policy)
+    items, rows = views.items, candidates.rows
+    highest = _highest(candidates)
+    parts = _weighted(candidates, highest, policy)
     scores = parts.sum(axis=0).round(SCORE_DIGITS)
-    places = np.flatnonzero(_may_show(candidates.rows, items, seen))
-    if allow is None and not exclude and not items.groups[candidates.rows[places]].any():
-        places = places[_at_least_nth(scores[places], n)]
-        chosen = _in_order(places, scores, candidates.rows, items)[:n]
-    else:
-        ordered = _in_order(places, scores, candidates.rows, items)
-        chosen = _choose(candidates.rows, ordered, items, n, allow, exclude)
-    strongest = parts[:, chosen].argmax(axis=0)
-    reasons = _reasons(strongest, candidates.because[chosen], items)
-    rows, ids = candidates.rows[chosen].tolist(), items.ids
-    shown = [
-        ListItem(ids[row], score, False, reason)
-        for row, score, reason in zip(rows, scores[chosen].tolist(), reasons, strict=True)
-    ]
-    if len(shown) < n:
-        shown += _newest(shown, items, n, seen, allow, exclude)
-    return Ranked(_strategy(candidates), tuple(shown))
+    is_plain = allow is None and not exclude
+    chosen: list[Rows] = []
+    for start, end, known in zip(candidates.bounds[:-1], candidates.bounds[1:], seen, strict=True):
+        places = start + np.flatnonzero(_may_show(rows[start:end], items, known))
+        if is_plain and not items.groups[rows[places]].any():
+            places = places[_at_least_nth(scores[places], n)]
+            chosen.append(_in_order(places, scores, rows, items)[:n])
+        else:
+            ordered = _in_order(places, scores, rows, items)
+            chosen.append(_choose(rows, ordered, items, n, allow, exclude))
+    best = np.concatenate(chosen)
+    shown = iter(
+        zip(rows[best].tolist(), scores[best].tolist(), _reasons(parts, candidates.because, best, items), strict=True)
+    )
+    lists = []
+    for places, known, strategy in zip(chosen, seen, _strategies(candidates, highest), strict=True):
+        ranked = [ListItem(items.ids[row], score, False, why) for row, score, why in islice(shown, len(places))]
+        if len(ranked) < n:
+            ranked += _newest(ranked, items, n, known, allow, exclude)
+        lists.append(Ranked(strategy, tuple(ranked)))
+    return lists
 
 
-def _weighted(candidates: Candidates, policy: BlendPolicy) -> NDArray[np.float64]:
-    """float64, shape (4, n): each source scaled to its largest value, times its weight."""
-    evidence = candidates.evidence
+def _highest(candidates: Candidates) -> NDArray[np.float64]:
+    """float64, shape (4, n_users): each source's largest value among a user's candidates; 0 where there are none."""
+    bounds = candidates.bounds
+    highest = np.zeros((4, len(bounds) - 1))
+    some = np.flatnonzero(np.diff(bounds))
+    if len(some):
+        highest[:, some] = np.maximum.reduceat(candidates.evidence, bounds[some], axis=1)
+    return highest
+
+
+def _weighted(candidates: Candidates, highest: NDArray[np.float64], policy: BlendPolicy) -> NDArray[np.float64]:
+    """float64, shape (4, n): each source scaled to the user's largest value, times its weight."""
     weights = np.array([policy.factors, policy.together, policy.content, policy.popularity])
-    if not evidence.size:
-        return evidence
-    highest = evidence.max(axis=1)
-    scaled: NDArray[np.float64] = evidence * (weights / np.where(highest > 0, highest, np.inf))[:, None]
-    return scaled
+    scales = weights[:, None] / np.where(highest > 0, highest, np.inf)
+    weighted: NDArray[np.float64] = candidates.evidence * np.repeat(scales, np.diff(candidates.bounds), axis=1)
+    return weighted
 
 
 def _may_show(rows: Rows, items: ItemTable, seen: Mapping[int, int]) -> NDArray[np.bool_]:
@@ -143,19 +156,22 @@ _KINDS = ("for_you", "often_together", "similar", "trending")
 _PLAIN = tuple(Reason(kind) for kind in _KINDS)
 
 
-def _reasons(sources: Rows, because: Rows, items: ItemTable) -> list[Reason]:
-    """One for each place: the strongest source, or the user's own item that speaks for it."""
-    viewed = np.where((sources == TOGETHER) | (sources == CONTENT), because, -1).tolist()
+def _reasons(parts: NDArray[np.float64], because: Rows, best: Rows, items: ItemTable) -> list[Reason]:
+    """One for each place in `best`: the strongest source, or the user's own item that speaks for it."""
+    sources = parts[:, best].argmax(axis=0)
+    viewed = np.where((sources == TOGETHER) | (sources == CONTENT), because[best], -1).tolist()
     named = {row: Reason("because_you_viewed", items.ids[row]) for row in set(viewed) - {-1}}
     return [named[row] if row >= 0 else _PLAIN[source] for row, source in zip(viewed, sources.tolist(), strict=True)]
 
 
-def _strategy(candidates: Candidates) -> str:
-    if candidates.is_personal:
-        return "personal"
-    if candidates.evidence[TOGETHER].any():
-        return "session"
-    return "similar" if candidates.evidence[CONTENT].any() else "trending"
+def _strategies(candidates: Candidates, highest: NDArray[np.float64]) -> list[str]:
+    """How personal each user's list is."""
+    return [
+        "personal" if is_personal else "session" if together > 0 else "similar" if content > 0 else "trending"
+        for is_personal, together, content in zip(
+            candidates.is_personal, highest[TOGETHER].tolist(), highest[CONTENT].tolist(), strict=True
+        )
+    ]
 
 
 def _newest(

@@ -231,7 +231,9 @@ class Trends:
             amounts = part.amounts.astype(np.float64)
         else:
             in_order = [part for _, part in sorted(parts.items())]
-            rows, places = self._items.distinct(np.concatenate([part.rows for part in in_order]))
+            entries = np.concatenate([part.rows for part in in_order]).astype(np.intp)
+            stands, places = self._items.distinct(entries)
+            rows = entries[stands]
             summed_up = np.bincount(places, np.concatenate([part.amounts for part in in_order]))
             amounts = summed_up.astype(np.float64, copy=False)
         if len(rows) > self.policy.partners:

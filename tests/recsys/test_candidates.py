@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys.candidates import CandidatePolicy, Views, gather, personal
+from recsys.candidates import CandidatePolicy, Candidates, Views, gather, personal, recent_items
 from recsys.history import Interaction
 from recsys.ids import ItemIds
 from recsys.item_table import ItemTable
@@ -78,27 +78,44 @@ def one_by_one(recent: list[str], told: Fixed, trends: Trends, items: ItemTable)
     return found, because
 
 
-@given(
-    viewed=st.lists(st.sampled_from(ITEMS), max_size=6),
-    scores=some_items,
-    nearest=st.dictionaries(st.sampled_from(ITEMS), some_items, max_size=5),
-    pairs=st.dictionaries(st.sampled_from(ITEMS), some_items, max_size=6),
-)
-def test_arrays_gather_what_plain_python_gathers(viewed, scores, nearest, pairs):
-    items, told = ItemTable(ITEMS[:4]), Fixed(scores, nearest)
+a_shop = {
+    "scores": some_items,
+    "nearest": st.dictionaries(st.sampled_from(ITEMS), some_items, max_size=5),
+    "pairs": st.dictionaries(st.sampled_from(ITEMS), some_items, max_size=6),
+}
+a_history = st.lists(st.sampled_from(ITEMS), max_size=6)
+
+
+def views_of(told: Fixed, pairs: dict[str, dict[str, float]]) -> Views:
+    items = ItemTable(ITEMS[:4])
     trends = Trends(items, TrendsPolicy(partners=3))
     for number, (item_id, partners) in enumerate(pairs.items()):
         trends.put(0, item_id, ItemTrend(0, 1.0 + number, NOON_MS, 1.0 + number, partners))
     trends.refresh()
-    history = [Interaction(item_id, 2, NOON_MS, 1.0, offset) for offset, item_id in enumerate(viewed)]
-    recent = list(dict.fromkeys(reversed(viewed)))[: POLICY.recent_items]
+    return Views(items, trends, told, told)
 
-    views, confidences = Views(items, trends, told, told), dict.fromkeys(viewed, 2.0)
-    (liked,) = personal([confidences], views, POLICY)
-    gathered = gather(history, confidences, liked, views, POLICY)
+
+def gathered_for(histories: list[list[str]], views: Views) -> Candidates:
+    """All items of all histories are liked alike."""
+    confidences = [dict.fromkeys(viewed, 2.0) for viewed in histories]
+    recent = [
+        recent_items([Interaction(item_id, 2, NOON_MS, 1.0, 0) for item_id in viewed], liked, POLICY.recent_items)
+        for viewed, liked in zip(histories, confidences, strict=True)
+    ]
+    return gather(recent, personal(confidences, views, POLICY), views, POLICY)
+
+
+@given(viewed=a_history, **a_shop)
+def test_arrays_gather_what_plain_python_gathers(viewed, scores, nearest, pairs):
+    told = Fixed(scores, nearest)
+    views = views_of(told, pairs)
+    items = views.items
+
+    gathered = gathered_for([viewed], views)
     if not viewed:
         told = Fixed({}, {})  # who has no vector is asked nothing
-    expected, because = one_by_one(recent, told, trends, items)
+    recent = list(dict.fromkeys(reversed(viewed)))[: POLICY.recent_items]
+    expected, because = one_by_one(recent, told, views.trends, items)
 
     ids = [items.ids[row] for row in gathered.rows.tolist()]
     assert sorted(ids) == sorted(expected)
@@ -106,3 +123,27 @@ def test_arrays_gather_what_plain_python_gathers(viewed, scores, nearest, pairs)
         assert gathered.evidence[:, place].tolist() == pytest.approx(expected[item_id], rel=1e-9)
         row = int(gathered.because[place])
         assert (items.ids[row] if row >= 0 else None) in because.get(item_id, {None})
+
+
+@given(histories=st.lists(a_history, min_size=1, max_size=5), **a_shop)
+def test_what_is_gathered_for_a_user_does_not_depend_on_the_others(histories, scores, nearest, pairs):
+    views = views_of(Fixed(scores, nearest), pairs)
+
+    together = gathered_for(histories, views)
+
+    for user, viewed in enumerate(histories):
+        alone = gathered_for([viewed], views)
+        own = slice(together.bounds[user], together.bounds[user + 1])
+        assert together.is_personal[user] == alone.is_personal[0]
+        assert np.array_equal(together.rows[own], alone.rows)
+        assert np.array_equal(together.evidence[:, own], alone.evidence)
+        assert np.array_equal(together.because[own], alone.because)
+
+
+def test_the_item_looked_at_counts_as_the_newest():
+    history = [Interaction(item_id, 2, NOON_MS, 1.0, 0) for item_id in ("item-1", "item-2", "item-3")]
+    liked = {"item-1": 2.0, "item-2": -6.0, "item-3": 2.0}
+
+    assert recent_items(history, liked, 5) == ["item-3", "item-1"]
+    assert recent_items(history, liked, 1, "item-7") == ["item-7", "item-3"]
+    assert recent_items(history, liked, 5, "item-1") == ["item-1", "item-3"]
