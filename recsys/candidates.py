@@ -70,8 +70,8 @@ class NeighbourRows:
                 nearest = self._neighbours.nearest(item_id)
                 if nearest is not None and nearest is not self._held.get(row):
                     self._held[row] = nearest
-                    amounts = np.array(nearest.scores[:NEIGHBOURS], dtype=np.float32)
-                    self._related.put(row, self._items.rows(nearest.item_ids[:NEIGHBOURS]), amounts)
+                    related, amounts = self._items.rows(nearest.item_ids), np.array(nearest.scores, dtype=np.float32)
+                    self._related.put(np.array([row]), np.zeros_like(related), related, amounts)
         return self._related.of(rows)
 
 

@@ -25,26 +25,38 @@ class RelatedRows:
         self._rows = np.zeros((64, width), dtype=np.int32)
         self._amounts = np.zeros((64, width), dtype=np.float32)
 
-    def put(self, row: int, rows: Rows, amounts: NDArray[np.floating]) -> None:
-        """Say what is related to a row, in the place of what was said before.
+    def put(self, rows: Rows, owners: Rows, related: Rows, amounts: NDArray[np.floating]) -> None:
+        """Say what is related to some rows, in the place of what was said before.
 
         Parameters
         ----------
-        rows : ndarray of intp, shape (n,), n at most `width`; distinct
-        amounts : ndarray of float, shape (n,), above 0
+        rows : ndarray of intp, shape (n,); distinct
+        owners : ndarray of intp, shape (m,), rising
+            Place in `rows` of the row that an entry belongs to.
+        related : ndarray of intp, shape (m,)
+        amounts : ndarray of float, shape (m,); above 0
+            Of each row's entries the first `width` are kept.
         """
-        if row >= len(self._slots):
-            self._slots = _longer(self._slots, row + 1)
-        slot = int(self._slots[row])
-        if slot == NOTHING:
-            slot = self._slots[row] = self._n_slots
-            self._n_slots += 1
-            if slot >= len(self._rows):
-                self._rows = _longer(self._rows, slot + 1)
-                self._amounts = _longer(self._amounts, slot + 1)
-        self._rows[slot, : len(rows)] = rows
-        self._amounts[slot, : len(rows)] = amounts
-        self._amounts[slot, len(rows) :] = 0.0
+        slots = self._slots_of(rows)
+        starts = np.searchsorted(owners, np.arange(len(rows)))
+        columns = np.arange(len(owners)) - starts[owners]
+        kept = columns < self.width
+        at = slots[owners[kept]], columns[kept]
+        self._amounts[slots] = 0.0
+        self._rows[at] = related[kept]
+        self._amounts[at] = amounts[kept]
+
+    def _slots_of(self, rows: Rows) -> NDArray[np.int32]:
+        """The rows' slots; new ones where they have none."""
+        if rows.max() >= len(self._slots):
+            self._slots = _longer(self._slots, int(rows.max()) + 1)
+        without = rows[self._slots[rows] == NOTHING]
+        needed = self._n_slots + len(without)
+        if needed > len(self._rows):
+            self._rows, self._amounts = _longer(self._rows, needed), _longer(self._amounts, needed)
+        self._slots[without] = np.arange(self._n_slots, needed)
+        self._n_slots = needed
+        return self._slots[rows]
 
     def of(self, rows: Rows) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """What is related to some rows: int32 and float32, shape (len(rows), width); an amount of 0 is no entry."""

@@ -5,7 +5,7 @@ counts of all partitions and sums them (`Trends`). Counts are never incremented 
 reader cannot double them.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from math import sqrt
@@ -25,6 +25,8 @@ DAY_MS = 86_400_000.0
 LANDMARK_MS = 1_500_000_000_000
 """Where forward decay counts from. A power of two overflows 1,024 half-lives away: 19 years at 7 days, so events from
 1998 on are safe; older ones are as good as forgotten, and far later ones need a longer half-life."""
+WORKED_OUT_TOGETHER = 16
+"""Items whose partners are worked out in the same arrays."""
 
 
 @dataclass(frozen=True)
@@ -212,34 +214,28 @@ class Trends:
         of one · count of the other). An item's partners are worked out, in some tens of microseconds, when it is first
         asked for after a change.
         """
-        for row in rows.tolist():
-            if row in self._stale:
-                self._stale.discard(row)
-                self._partners.put(row, *self._strongest(row))
+        stale = sorted(self._stale.intersection(rows.tolist()))
+        self._stale.difference_update(stale)
+        for start in range(0, len(stale), WORKED_OUT_TOGETHER):
+            self._work_out(stale[start : start + WORKED_OUT_TOGETHER])
         related, amounts = self._partners.of(rows)
         self._make_room(len(self._items.ids) - 1)
         roots = self._root_counts
         cosines: NDArray[np.float64] = amounts / (roots[related] * roots[rows][:, None])
         return related, cosines
 
-    def _strongest(self, row: int) -> tuple[Rows, NDArray[np.float64]]:
-        """An item's partners with the weighted counts of the pairs, all partitions together; of too many the best."""
-        parts = self._parts[row]
-        if len(parts) == 1:
-            (part,) = parts.values()
-            rows = part.rows.astype(np.intp)
-            amounts = part.amounts.astype(np.float64)
-        else:
-            in_order = [part for _, part in sorted(parts.items())]
-            entries = np.concatenate([part.rows for part in in_order]).astype(np.intp)
-            stands, places = self._items.distinct(entries)
-            rows = entries[stands]
-            summed_up = np.bincount(places, np.concatenate([part.amounts for part in in_order]))
-            amounts = summed_up.astype(np.float64, copy=False)
-        if len(rows) > self.policy.partners:
-            best = np.lexsort((self._items.hashes[rows], -amounts))[: self.policy.partners]
-            rows, amounts = rows[best], amounts[best]
-        return rows, amounts
+    def _work_out(self, rows: Sequence[int]) -> None:
+        """Find the partners of some items: the pairs of all partitions summed, in their order; of too many the best."""
+        items = self._items
+        parts = [(place, part) for place, row in enumerate(rows) for _, part in sorted(self._parts[row].items())]
+        owners = np.repeat([place for place, _ in parts], [len(part.rows) for _, part in parts])
+        partners = np.concatenate([part.rows for _, part in parts]).astype(np.intp)
+        stands, places = items.distinct(owners * len(items.ids) + partners, len(rows))
+        owners, partners = owners[stands], partners[stands]
+        given = np.concatenate([part.amounts for _, part in parts], dtype=np.float64)
+        amounts: NDArray[np.float64] = np.bincount(places, given, len(partners)).astype(np.float64, copy=False)
+        order = np.lexsort((items.hashes[partners], -amounts, owners))
+        self._partners.put(np.array(rows), owners[order], partners[order], amounts[order])
 
     def refresh(self, limit: int = 300) -> None:
         """Work out anew which items are the most popular; 1 ms for 100,000 items, so at most once a second."""

@@ -150,11 +150,12 @@ async def test_a_redelivery_changes_no_state_and_repeats_the_list(bench: Bench):
 
 
 @pytest.mark.parametrize("publish_after", [0, 1, 2, 3])
-@pytest.mark.parametrize("at_once", [recommend.TRENDS_AT_ONCE, 2])
+@pytest.mark.parametrize("a_second", [recommend.TRENDS_A_SECOND, 2])
 async def test_counts_after_a_crash_equal_those_of_a_clean_run(
-    bench: Bench, publish_after: int, at_once: int, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, publish_after: int, a_second: int, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(recommend, "TRENDS_AT_ONCE", at_once)
+    monkeypatch.setattr(recommend, "TRENDS_A_SECOND", a_second)
+    monkeypatch.setattr(recommend, "TRENDS_AT_ONCE", 2)
     clicks = [a_click(user, item) for user in ("ann", "bob") for item in ("lamp", "chair", "shoe", "lamp")]
     records = await bench.produce(*clicks)
     batches = [records[i : i + 2] for i in range(0, len(records), 2)]
@@ -173,6 +174,17 @@ async def test_counts_after_a_crash_equal_those_of_a_clean_run(
         await crashed.process(batch)
 
     assert {p: owned.trends.items for p, owned in crashed.partitions.items()} == expected
+
+
+async def test_all_workers_together_publish_so_many_counts_a_second(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(recommend, "TRENDS_A_SECOND", 4)  # two for each of the two partitions
+    processor = bench.processor()
+    await processor.process(await bench.produce(*(a_click(item_id=item) for item in ("lamp", "shoe", "boot"))))
+
+    await processor.publish_trends()
+    assert set(await bench.newest(topics.TRENDS)) == {b"lamp", b"shoe", COUNTED_TO_KEY}
+    await processor.publish_trends()
+    assert set(await bench.newest(topics.TRENDS)) == {b"lamp", b"shoe", b"boot", COUNTED_TO_KEY}
 
 
 async def test_published_counts_say_up_to_which_offset_they_are_complete(bench: Bench):
