@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.compiled import compiled
 from recsys.history import Interaction
 from recsys.ids import ItemIds
 from recsys.item_table import ItemTable, RowMap
@@ -117,7 +118,7 @@ class Candidates:
         User u's candidates stand from `bounds[u]` to `bounds[u + 1]`.
     rows : ndarray of intp, shape (n,)
         Rows of the `ItemTable`; distinct for each user.
-    evidence : ndarray of float64, shape (4, n)
+    evidence : ndarray of float64, shape (n, 4)
         What each source says for each row, 0 where it says nothing.
     because : ndarray of intp, shape (n,)
         Row of the user's item that speaks most for each candidate by co-occurrence or content; -1 where none does.
@@ -185,86 +186,107 @@ def gather(
     recent : for each user what `recent_items` found
     liked : for each user what `personal` found
     """
-    found = _Entries.of_liked(liked)
-    together, similar = _related_to(recent, views, policy)
-    popular = _Entries.of_popular(*views.trends.top(policy.from_trends), len(recent))
-    sources = (found, together, similar, popular)
-    users = np.concatenate([each.users for each in sources])
-    rows = np.concatenate([each.rows for each in sources])
-    bounds, rows, places = _distinct(users, rows, len(recent), views.items)
-    cuts = np.cumsum([len(each.rows) for each in sources[:-1]])
-    at_liked, at_together, at_similar, at_popular = np.split(places, cuts)
-
-    evidence = np.zeros((4, len(rows)))
-    evidence[FACTORS, at_liked] = found.amounts
-    evidence[TOGETHER] = np.bincount(at_together, together.amounts, minlength=len(rows))
-    evidence[POPULARITY, at_popular] = popular.amounts
-    np.maximum.at(evidence[CONTENT], at_similar, similar.amounts)
-    because = np.full(len(rows), -1, dtype=np.intp)
-    _name_strongest(because, at_similar, similar, evidence[CONTENT])
-    strongest = np.zeros(len(rows))
-    np.maximum.at(strongest, at_together, together.amounts)
-    _name_strongest(because, at_together, together, strongest)
-    return Candidates(bounds, rows, evidence, because, [len(of_user[0]) > 0 for of_user in liked])
-
-
-class _Entries(NamedTuple):
-    """What one source says: to which user, of which row, how much, and because of which row where there is one."""
-
-    users: Rows
-    rows: Rows
-    amounts: Amounts
-    because: Rows = _NOBODY[0]
-
-    @classmethod
-    def of_liked(cls, liked: Sequence[tuple[Rows, Amounts]]) -> "_Entries":
-        users = np.repeat(np.arange(len(liked)), [len(rows) for rows, _ in liked])
-        return cls(users, np.concatenate([r for r, _ in liked]), np.concatenate([a for _, a in liked]))
-
-    @classmethod
-    def of_popular(cls, rows: Rows, amounts: Amounts, n_users: int) -> "_Entries":
-        users = np.repeat(np.arange(n_users), len(rows))
-        return cls(users, np.tile(rows, n_users), np.tile(amounts, n_users))
-
-
-def _related_to(recent: Sequence[Sequence[str]], views: Views, policy: CandidatePolicy) -> tuple[_Entries, _Entries]:
-    """What goes together with each user's newest items, and what is like them; the newer the item, the more."""
+    items = views.items
     item_ids = [item_id for of_user in recent for item_id in of_user]
-    users = np.repeat(np.arange(len(recent)), [len(of_user) for of_user in recent])
     places = np.array([place for of_user in recent for place in range(len(of_user))], dtype=np.intp)
-    rows = views.items.rows(item_ids)
-    fading = 2.0 ** (places / -policy.recency_half_life)
-    together = _flat(*views.trends.partners(rows), rows, fading, users)
     newest = np.flatnonzero(places < policy.content_items)
-    alike, amounts = views.neighbour_rows.of([item_ids[entry] for entry in newest.tolist()], rows[newest])
-    best = (slice(None), slice(policy.content_neighbours))
-    return together, _flat(alike[best], amounts[best], rows[newest], fading[newest], users[newest])
+    rows = items.rows(item_ids)
+    partners, cosines = views.trends.partners(rows)
+    alike, similarities = views.neighbour_rows.of([item_ids[entry] for entry in newest.tolist()], rows[newest])
+    bounds, merged, evidence, because = _merge(
+        _bounds([len(of_user) for of_user, _ in liked]),
+        np.concatenate([of_user for of_user, _ in liked]),
+        np.concatenate([amounts for _, amounts in liked]),
+        _bounds([len(of_user) for of_user in recent]),
+        rows,
+        2.0 ** (places / -policy.recency_half_life),
+        partners,
+        cosines,
+        policy.content_items,
+        policy.content_neighbours,
+        alike,
+        similarities,
+        *views.trends.top(policy.from_trends),
+        items.scratch(),
+    )
+    return Candidates(bounds, merged, evidence, because, [len(of_user) > 0 for of_user, _ in liked])
 
 
-def _flat(
-    related: NDArray[np.int32], amounts: NDArray[np.floating], rows: Rows, fading: Amounts, users: Rows
-) -> _Entries:
-    """What is related to each of some rows, as entries with fading amounts; amounts of 0 are dropped."""
-    entries = np.flatnonzero(amounts)
-    at = entries // max(amounts.shape[1], 1)
-    faded = amounts.ravel()[entries] * fading[at]
-    return _Entries(users[at], related.ravel()[entries].astype(np.intp), faded, rows[at])
+def _bounds(lengths: Sequence[int]) -> Rows:
+    return np.cumsum([0, *lengths], dtype=np.intp)
 
 
-def _distinct(users: Rows, rows: Rows, n_users: int, items: ItemTable) -> tuple[Rows, Rows, Rows]:
-    """The distinct rows of each user, user by user, where each one's begin, and the place of each entry among them."""
-    stands, numbers = items.distinct(users * len(items.ids) + rows, n_users)
-    whose = users[stands]
-    # Sorting small numbers is one pass (radix sort); and it keeps each user's rows in their order.
-    order = np.argsort(whose.astype(np.uint16), kind="stable")
-    places = np.empty_like(order)
-    places[order] = np.arange(len(order))
+@compiled
+def _place(row: int, rows: Rows, first: int, n: int, scratch: Rows) -> tuple[int, int]:
+    """Where a row stands among a user's, which begin at `first`; at their end, `n`, when it is new."""
+    at = scratch[row]
+    if first <= at < n and rows[at] == row:
+        return at, n
+    scratch[row] = n
+    rows[n] = row
+    return n, n + 1
+
+
+@compiled
+def _merge(
+    liked_bounds: Rows,
+    liked_rows: Rows,
+    liked_amounts: Amounts,
+    recent_bounds: Rows,
+    recent_rows: Rows,
+    fading: Amounts,
+    partners: NDArray[np.int32],
+    cosines: Amounts,
+    n_compared: int,
+    n_nearest: int,
+    alike: NDArray[np.int32],
+    similarities: NDArray[np.float32],
+    popular_rows: Rows,
+    popular_amounts: Amounts,
+    scratch: Rows,
+) -> tuple[Rows, Rows, NDArray[np.float64], Rows]:
+    """Each user's distinct rows with what the four sources say of them; see `Candidates` for what is returned.
+
+    Parameters
+    ----------
+    partners, cosines : shape (n_recent, width); an amount of 0 is no entry
+    alike, similarities : the same for the first `n_compared` recent rows of each user; `n_nearest` columns count
+    scratch : a cell for each item, of any content: where a row stands, if it stands there
+    """
+    n_users = len(liked_bounds) - 1
+    most = len(liked_rows) + partners.size + alike.size + n_users * len(popular_rows)
+    rows = np.empty(most, dtype=np.intp)
+    evidence = np.zeros((most, 4))
+    because = np.full(most, -1, dtype=np.intp)
+    speaks = np.zeros(most)
     bounds = np.zeros(n_users + 1, dtype=np.intp)
-    np.cumsum(np.bincount(whose, minlength=n_users), out=bounds[1:])
-    return bounds, rows[stands][order], places[numbers]
-
-
-def _name_strongest(because: Rows, places: Rows, entries: _Entries, strongest: Amounts) -> None:
-    """Enter at each place the source of its strongest amount: of equal ones the newest item, which stands first."""
-    best = np.flatnonzero(entries.amounts == strongest[places])[::-1]
-    because[places[best]] = entries.because[best]
+    n, compared = 0, 0
+    for user in range(n_users):
+        first = n
+        for entry in range(liked_bounds[user], liked_bounds[user + 1]):
+            at, n = _place(liked_rows[entry], rows, first, n, scratch)
+            evidence[at, FACTORS] = liked_amounts[entry]
+        for entry in range(recent_bounds[user], recent_bounds[user + 1]):
+            for column in range(partners.shape[1]):
+                amount = cosines[entry, column] * fading[entry]
+                if amount != 0.0:
+                    at, n = _place(partners[entry, column], rows, first, n, scratch)
+                    evidence[at, TOGETHER] += amount
+                    if amount > speaks[at]:
+                        speaks[at], because[at] = amount, recent_rows[entry]
+        for entry in range(recent_bounds[user], min(recent_bounds[user + 1], recent_bounds[user] + n_compared)):
+            for column in range(min(n_nearest, alike.shape[1])):
+                amount = similarities[compared, column] * fading[entry]
+                if amount != 0.0:
+                    at, n = _place(alike[compared, column], rows, first, n, scratch)
+                    # What goes together says more than what is alike.
+                    if amount > evidence[at, CONTENT]:
+                        evidence[at, CONTENT] = amount
+                        if speaks[at] == 0.0:
+                            because[at] = recent_rows[entry]
+            compared += 1
+        for entry in range(len(popular_rows)):
+            at, n = _place(popular_rows[entry], rows, first, n, scratch)
+            evidence[at, POPULARITY] = popular_amounts[entry]
+        bounds[user + 1] = n
+    return bounds, rows[:n].copy(), evidence[:n].copy(), because[:n].copy()

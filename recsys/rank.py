@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recsys.candidates import CONTENT, TOGETHER, Amounts, Candidates, Views
+from recsys.compiled import compiled
 from recsys.events import ListItem, Reason
 from recsys.item_table import NO_GROUP, ItemTable
 from recsys.types import Rows
@@ -66,69 +66,103 @@ def rank(
     list of Ranked, one for each user
         Equal scores are ordered by the hash of the item id, so that the same evidence gives the same list everywhere.
     """
-    items, rows = views.items, candidates.rows
-    highest = _highest(candidates)
-    parts = _weighted(candidates, highest, policy)
-    scores = parts.sum(axis=0).round(SCORE_DIGITS)
-    is_plain = allow is None and not exclude
-    chosen: list[Rows] = []
-    for start, end, known in zip(candidates.bounds[:-1], candidates.bounds[1:], seen, strict=True):
-        places = start + np.flatnonzero(_may_show(rows[start:end], items, known))
-        if is_plain and not items.groups[rows[places]].any():
-            places = places[_at_least_nth(scores[places], n)]
-            chosen.append(_in_order(places, scores, rows, items)[:n])
-        else:
-            ordered = _in_order(places, scores, rows, items)
-            chosen.append(_choose(rows, ordered, items, n, allow, exclude))
-    best = np.concatenate(chosen)
-    shown = iter(
-        zip(rows[best].tolist(), scores[best].tolist(), _reasons(parts, candidates.because, best, items), strict=True)
-    )
+    items, rows, bounds = views.items, candidates.rows, candidates.bounds
+    weights = np.array([policy.factors, policy.together, policy.content, policy.popularity])
+    highest, scores, strongest = _blend(bounds, candidates.evidence, weights)
+    scores = scores.round(SCORE_DIGITS)
+    shown = items.visible[rows]
+    for user, known in enumerate(seen):
+        if known:
+            own = slice(bounds[user], bounds[user + 1])
+            shown[own] &= _unseen(rows[own], items, known)
+    is_plain = allow is None and not exclude and not items.groups[rows].any()
+    most = n if is_plain else len(rows)
+    ordered = _in_order(bounds, scores, items.hashes[rows], shown, most)
     lists = []
-    for places, known, strategy in zip(chosen, seen, _strategies(candidates, highest), strict=True):
-        ranked = [ListItem(items.ids[row], score, False, why) for row, score, why in islice(shown, len(places))]
+    for places, known, strategy in zip(ordered, seen, _strategies(candidates, highest), strict=True):
+        best = places[places >= 0]
+        if not is_plain:
+            best = _choose(rows, best, items, n, allow, exclude)
+        reasons = _reasons(strongest[best], candidates.because[best], items)
+        ranked = [
+            ListItem(items.ids[row], score, False, reason)
+            for row, score, reason in zip(rows[best].tolist(), scores[best].tolist(), reasons, strict=True)
+        ]
         if len(ranked) < n:
             ranked += _newest(ranked, items, n, known, allow, exclude)
         lists.append(Ranked(strategy, tuple(ranked)))
     return lists
 
 
-def _highest(candidates: Candidates) -> NDArray[np.float64]:
-    """float64, shape (4, n_users): each source's largest value among a user's candidates; 0 where there are none."""
-    bounds = candidates.bounds
-    highest = np.zeros((4, len(bounds) - 1))
-    some = np.flatnonzero(np.diff(bounds))
-    if len(some):
-        highest[:, some] = np.maximum.reduceat(candidates.evidence, bounds[some], axis=1)
-    return highest
+@compiled
+def _blend(bounds: Rows, evidence: NDArray[np.float64], weights: Amounts) -> tuple[NDArray[np.float64], Amounts, Rows]:
+    """Each source scaled to a user's largest value, times its weight, summed.
+
+    Returns
+    -------
+    highest : ndarray of float64, shape (n_users, 4)
+        Each source's largest value among a user's candidates, at least 0.
+    scores : ndarray of float64, shape (n,)
+    strongest : ndarray of intp, shape (n,)
+        The source that adds most to each score.
+    """
+    n_users, n_sources = len(bounds) - 1, evidence.shape[1]
+    highest = np.zeros((n_users, n_sources))
+    scores = np.zeros(len(evidence))
+    strongest = np.zeros(len(evidence), dtype=np.intp)
+    for user in range(n_users):
+        for place in range(bounds[user], bounds[user + 1]):
+            for source in range(n_sources):
+                highest[user, source] = max(highest[user, source], evidence[place, source])
+        for place in range(bounds[user], bounds[user + 1]):
+            most = -np.inf
+            for source in range(n_sources):
+                part = 0.0
+                if highest[user, source] > 0.0:
+                    part = evidence[place, source] * (weights[source] / highest[user, source])
+                scores[place] += part
+                if part > most:
+                    most, strongest[place] = part, source
+    return highest, scores, strongest
 
 
-def _weighted(candidates: Candidates, highest: NDArray[np.float64], policy: BlendPolicy) -> NDArray[np.float64]:
-    """float64, shape (4, n): each source scaled to the user's largest value, times its weight."""
-    weights = np.array([policy.factors, policy.together, policy.content, policy.popularity])
-    scales = weights[:, None] / np.where(highest > 0, highest, np.inf)
-    weighted: NDArray[np.float64] = candidates.evidence * np.repeat(scales, np.diff(candidates.bounds), axis=1)
-    return weighted
+@compiled
+def _in_order(bounds: Rows, scores: Amounts, hashes: NDArray[np.uint64], shown: NDArray[np.bool_], most: int) -> Rows:
+    """Places of each user's best candidates among those shown, best first; equal scores by rising hash.
+
+    Returns
+    -------
+    ndarray of intp, shape (n_users, longest)
+        At most `most` places a user, then -1.
+    """
+    n_users = len(bounds) - 1
+    longest = 0
+    for user in range(n_users):
+        longest = max(longest, min(most, bounds[user + 1] - bounds[user]))
+    ordered = np.full((n_users, longest), -1, dtype=np.intp)
+    for user in range(n_users):
+        best, n = ordered[user], 0
+        for place in range(bounds[user], bounds[user + 1]):
+            if not shown[place]:
+                continue
+            score, name = scores[place], hashes[place]
+            at = n
+            # By insertion: most candidates fall behind the last of a full list at once.
+            while at > 0 and (
+                score > scores[best[at - 1]] or (score == scores[best[at - 1]] and name < hashes[best[at - 1]])
+            ):
+                at -= 1
+            if at < longest:
+                n = min(n + 1, longest)
+                for later in range(n - 1, at, -1):
+                    best[later] = best[later - 1]
+                best[at] = place
+    return ordered
 
 
-def _may_show(rows: Rows, items: ItemTable, seen: Mapping[int, int]) -> NDArray[np.bool_]:
-    allowed = items.visible[rows]
-    if seen:
-        known = np.fromiter(seen, dtype=np.uint64, count=len(seen))
-        allowed &= ~np.isin(items.hashes[rows], known)
-    return allowed
-
-
-def _at_least_nth(scores: Amounts, n: int) -> NDArray[np.bool_] | slice:
-    """Which scores are no lower than the n-th highest, so that few need to be put in order."""
-    if len(scores) <= n:
-        return slice(None)
-    reached: NDArray[np.bool_] = scores >= np.partition(scores, len(scores) - n)[len(scores) - n]
-    return reached
-
-
-def _in_order(places: Rows, scores: Amounts, rows: Rows, items: ItemTable) -> Rows:
-    return places[np.lexsort((items.hashes[rows[places]], -scores[places]))]
+def _unseen(rows: Rows, items: ItemTable, seen: Mapping[int, int]) -> NDArray[np.bool_]:
+    known = np.fromiter(seen, dtype=np.uint64, count=len(seen))
+    return ~np.isin(items.hashes[rows], known)
 
 
 def _choose(rows: Rows, order: Rows, items: ItemTable, n: int, allow: Filter | None, exclude: Collection[str]) -> Rows:
@@ -156,10 +190,9 @@ _KINDS = ("for_you", "often_together", "similar", "trending")
 _PLAIN = tuple(Reason(kind) for kind in _KINDS)
 
 
-def _reasons(parts: NDArray[np.float64], because: Rows, best: Rows, items: ItemTable) -> list[Reason]:
-    """One for each place in `best`: the strongest source, or the user's own item that speaks for it."""
-    sources = parts[:, best].argmax(axis=0)
-    viewed = np.where((sources == TOGETHER) | (sources == CONTENT), because[best], -1).tolist()
+def _reasons(sources: Rows, because: Rows, items: ItemTable) -> list[Reason]:
+    """One for each place: the strongest source, or the user's own item that speaks for it."""
+    viewed = np.where((sources == TOGETHER) | (sources == CONTENT), because, -1).tolist()
     named = {row: Reason("because_you_viewed", items.ids[row]) for row in set(viewed) - {-1}}
     return [named[row] if row >= 0 else _PLAIN[source] for row, source in zip(viewed, sources.tolist(), strict=True)]
 
@@ -169,7 +202,7 @@ def _strategies(candidates: Candidates, highest: NDArray[np.float64]) -> list[st
     return [
         "personal" if is_personal else "session" if together > 0 else "similar" if content > 0 else "trending"
         for is_personal, together, content in zip(
-            candidates.is_personal, highest[TOGETHER].tolist(), highest[CONTENT].tolist(), strict=True
+            candidates.is_personal, highest[:, TOGETHER].tolist(), highest[:, CONTENT].tolist(), strict=True
         )
     ]
 
@@ -186,7 +219,7 @@ def _newest(
     have = {item.item_id for item in shown} | set(exclude)
     groups = set(items.groups[items.rows([item.item_id for item in shown])].tolist()) - {NO_GROUP}
     rows = items.newest(FILL_FACTOR * n)
-    rows = rows[_may_show(rows, items, seen)]
+    rows = rows[_unseen(rows, items, seen)]
     added: list[ListItem] = []
     for row, group in zip(rows.tolist(), items.groups[rows].tolist(), strict=True):
         if len(shown) + len(added) >= n:

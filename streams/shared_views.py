@@ -15,6 +15,7 @@ from recsys.neighbours import NeighbourCache
 from recsys.records import decode_fields, decode_vectors
 from recsys.refresh import RecommendPolicy
 from recsys.trends import Trends, decode_trend
+from recsys.warm_up import warm_up
 from streams import topics
 from streams.agents.partition import COUNTED_TO_KEY
 from streams.catalogue_file import CatalogueFile
@@ -57,6 +58,7 @@ class SharedViews:
         self._without_similar: dict[str, None] = {}
         self._hidden: set[str] = set()
         self._trends_changed = False
+        self._is_warm = asyncio.Event()
         self.catalog = Follower(log, prefix + topics.CATALOG, self._put_product)
         self.followers = (
             self.catalog,
@@ -68,7 +70,8 @@ class SharedViews:
 
     @property
     def is_caught_up(self) -> bool:
-        return all(follower.is_caught_up for follower in self.followers)
+        """Whether `wait_caught_up` would return at once."""
+        return self._is_warm.is_set() and all(follower.is_caught_up for follower in self.followers)
 
     @property
     def n_with_vectors(self) -> int:
@@ -87,6 +90,8 @@ class SharedViews:
                 group.create_task(follower.run())
             group.create_task(self._keep_house())
             group.create_task(self._keep_snapshots())
+            await asyncio.to_thread(warm_up)
+            self._is_warm.set()
 
     async def _restore(self) -> None:
         ends = await until_available(lambda: self._log.end_offsets(self.catalog.topic))
@@ -111,8 +116,10 @@ class SharedViews:
         await self._file.save(self.catalogue, dict(self.catalog.offsets), wall_clock_ms())
 
     async def wait_caught_up(self) -> None:
+        """Wait until everything is read and ranking is compiled."""
         for follower in self.followers:
             await follower.wait_caught_up()
+        await self._is_warm.wait()
 
     def _put_product(self, record: Record) -> None:
         part, _, item_id = (record.key or b"").decode().partition(":")
