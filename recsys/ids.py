@@ -38,8 +38,13 @@ class ItemIds:
 
     def rows(self, item_ids: Iterable[ItemId]) -> Rows:
         """Rows of the items that are known, in the order given; unknown ones are left out."""
-        found = (self._rows.get(item_id) for item_id in item_ids)
-        return np.fromiter((row for row in found if row is not None), dtype=np.intp)
+        found = self.find(item_ids)
+        return found[found >= 0]
+
+    def find(self, item_ids: Iterable[ItemId]) -> Rows:
+        """Rows of items in the order given, -1 for an unknown one; intp, one each."""
+        known = self._rows
+        return np.array([known.get(item_id, -1) for item_id in item_ids], dtype=np.intp)
 
     def __getitem__(self, row: SupportsIndex) -> ItemId:
         return self._ids[row]

@@ -140,9 +140,9 @@ class FactorModel:
             Places in `item_ids` of the items that have factors.
         factors : ndarray of float32, shape (m, n_factors)
         """
-        found = [self._ids.row(item_id) for item_id in item_ids]
-        places = np.array([place for place, row in enumerate(found) if row is not None], dtype=np.intp)
-        return places, self._index.rows[[row for row in found if row is not None]]
+        found = self._ids.find(item_ids)
+        places = np.flatnonzero(found >= 0)
+        return places, self._index.rows[found[places]]
 
     def fold_in(self, history: Sequence[tuple[ItemId, float]]) -> Vector:
         """The vector of a user with this history.
@@ -158,10 +158,11 @@ class FactorModel:
         ndarray of float32, shape (n_factors,)
             All zeros when nothing of the history has factors.
         """
-        row_of = self._ids.row
-        known = [(row, confidence) for item_id, confidence in history if (row := row_of(item_id)) is not None]
-        rows = np.array([row for row, _ in known], dtype=np.intp)
-        confidence = np.array([confidence for _, confidence in known], dtype=np.float32)
+        rows = self._ids.find([item_id for item_id, _ in history])
+        confidence = np.array([confidence for _, confidence in history], dtype=np.float32)
+        known = rows >= 0
+        if not known.all():
+            rows, confidence = rows[known], confidence[known]
         outside = rows >= self._n_trained if len(self._ids) > self._n_trained else None
         return self._equations.solve(self._index.rows[rows], confidence, outside)
 
