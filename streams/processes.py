@@ -23,7 +23,7 @@ from streams.log.open import open_log
 from streams.metrics import WorkerMetrics
 from streams.policy import recommend_policy
 from streams.reach import Reach
-from streams.retry import until_available
+from streams.retry import named, until_available
 from streams.settings import Settings
 from streams.shared_views import SharedViews
 from streams.stores.embedded import open_redis
@@ -58,11 +58,11 @@ class Outside:
 async def outside(settings: Settings) -> AsyncIterator[Outside]:
     """Open the log and Redis, waiting for them as long as it takes, and see that all topics are right."""
     log = open_log(settings)
-    await until_available(log.start)
+    await named(f"the broker, {settings.broker}", until_available(log.start))
     try:
-        await until_available(lambda: ensure_topics(log, settings))
+        await named("the topics", until_available(lambda: ensure_topics(log, settings)))
         async with open_redis(settings) as store:
-            await until_available(store.ping)
+            await named("Redis", until_available(store.ping))
             yield Outside(settings, log, store)
     finally:
         await log.stop()

@@ -12,6 +12,8 @@ from recsys.errors import UnavailableError
 T = TypeVar("T")
 LONGEST_WAIT_S = 5.0
 """Between two tries: doubled, work goes on that much later after the broker or Redis is back (30 s are promised)."""
+NAMED_AFTER_S = 3.0
+"""A first try may take 20 s to fail; who watches the start should know sooner what it hangs on."""
 logger = logging.getLogger(__name__)
 
 
@@ -28,6 +30,15 @@ async def until_available(step: Callable[[], Awaitable[T]]) -> T:
         return await step()
 
     return await retrying(attempt)
+
+
+async def named(what: str, step: Awaitable[T], after_s: float = NAMED_AFTER_S) -> T:
+    """Await a step, and say in the log what is waited for when it takes long."""
+    saying = asyncio.get_running_loop().call_later(after_s, logger.warning, "Waiting for %s.", what)
+    try:
+        return await step
+    finally:
+        saying.cancel()
 
 
 async def all_done(*steps: Awaitable[object]) -> None:

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from recsys.errors import StateError, UnavailableError
-from streams.retry import all_done, until_available
+from streams.retry import all_done, named, until_available
 
 
 class Broker:
@@ -42,3 +42,22 @@ async def test_all_steps_are_done_before_the_first_error_is_raised() -> None:
     with pytest.raises(UnavailableError):
         await all_done(failing.ask(1), slow.ask(1))
     assert slow.calls == 1
+
+
+async def test_what_is_waited_for_is_named_when_it_takes_long(caplog: pytest.LogCaptureFixture) -> None:
+    answer = asyncio.get_running_loop().create_future()
+
+    waiting = asyncio.create_task(named("the broker", answer, after_s=0.01))
+    async with asyncio.timeout(10):
+        while "Waiting for the broker." not in caplog.messages:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    answer.set_result(7)
+
+    assert await waiting == 7
+
+
+async def test_nothing_is_said_of_what_is_done_at_once(caplog: pytest.LogCaptureFixture) -> None:
+    assert await named("the broker", asyncio.sleep(0, 7), after_s=0.01) == 7
+    await asyncio.sleep(0.05)
+
+    assert caplog.messages == []
