@@ -178,6 +178,7 @@ def gather(
     liked: Sequence[tuple[Rows, Amounts]],
     views: Views,
     policy: CandidatePolicy,
+    popular: tuple[Rows, Amounts] | None = None,
 ) -> Candidates:
     """Collect the candidates of some users; each one's are the same, to the last bit, whoever else is asked for.
 
@@ -185,6 +186,7 @@ def gather(
     ----------
     recent : for each user what `recent_items` found
     liked : for each user what `personal` found
+    popular : what is popular among the items that may be shown; by default `Trends.top`
     """
     items = views.items
     item_ids = [item_id for of_user in recent for item_id in of_user]
@@ -206,7 +208,7 @@ def gather(
         policy.content_neighbours,
         alike,
         similarities,
-        *views.trends.top(policy.from_trends),
+        *(popular or views.trends.top(policy.from_trends)),
         items.scratch(),
     )
     return Candidates(bounds, merged, evidence, because, [len(of_user) > 0 for of_user, _ in liked])

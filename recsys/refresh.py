@@ -89,7 +89,9 @@ def rank_for(
     confidences = policy.confidence.confidences(state.history, state.watermark_ms)
     liked = personal([confidences], views, policy.candidates)
     recent = recent_items(state.history, confidences, policy.candidates.recent_items, context_item)
-    candidates = gather([recent], liked, views, policy.candidates)
+    # Few of what is popular everywhere may pass a filter, such as a small category.
+    popular = views.trends.top_among(allow, policy.candidates.from_trends) if allow is not None else None
+    candidates = gather([recent], liked, views, policy.candidates, popular)
     if context_item:
         exclude = {context_item, *exclude}
     (ranked,) = rank(candidates, views, policy.blend, n=n, seen=[state.seen], allow=allow, exclude=exclude)

@@ -5,10 +5,10 @@ counts of all partitions and sums them (`Trends`). Counts are never incremented 
 reader cannot double them.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from math import sqrt
+from math import inf, log2, sqrt
 from typing import NamedTuple
 
 import msgspec
@@ -22,9 +22,8 @@ from recsys.related import RelatedRows
 from recsys.types import Rows
 
 DAY_MS = 86_400_000.0
-LANDMARK_MS = 1_500_000_000_000
-"""Where forward decay counts from. A power of two overflows 1,024 half-lives away: 19 years at 7 days, so events from
-1998 on are safe; older ones are as good as forgotten, and far later ones need a longer half-life."""
+LOOKED_THROUGH = 5_000
+"""Popular items tried against a filter: some 10 ms at worst, where a narrow one lets hardly any pass."""
 WORKED_OUT_TOGETHER = 16
 """Items whose partners are worked out in the same arrays."""
 
@@ -148,7 +147,8 @@ class _Part(NamedTuple):
     """What one partition says of an item, as a reader keeps it: 8 bytes a pair."""
 
     n_touched: float
-    mass: float
+    popularity: float
+    at_ms: int
     rows: NDArray[np.int32]
     amounts: NDArray[np.float32]
 
@@ -166,34 +166,41 @@ class Trends:
         self._items = items
         self._counts = np.zeros(1024)
         self._root_counts = np.ones(1024)
-        self._masses = np.zeros(1024)
+        self._levels = np.full(1024, -np.inf)
+        """Of each item log2(popularity) plus its time in half-lives: compares at any time, however long ago."""
         self._partners = RelatedRows(self.policy.partners)
         self._stale: set[int] = set()
         """Rows of items that were put since their partners were worked out."""
         self._top: tuple[Rows, NDArray[np.float64]] = (np.empty(0, dtype=np.intp), np.empty(0))
+        self._ordered: Rows | None = None
 
     def put(self, partition: int, item_id: str, trend: ItemTrend) -> None:
         """Take one item's counts of one partition in the place of what that partition said before."""
-        half_life_ms = self.policy.half_life_days * DAY_MS
         pairs = trend.pairs
         row = self._items.row(item_id)
         parts = self._parts.setdefault(row, {})
         parts[partition] = _Part(
             trend.count,
-            # Forward decay (Cormode and others 2009): masses at one landmark compare at any later time.
-            trend.popularity * 2.0 ** ((trend.at_ms - LANDMARK_MS) / half_life_ms),
+            trend.popularity,
+            trend.at_ms,
             self._items.rows(pairs).astype(np.int32),
             np.fromiter(pairs.values(), dtype=np.float32, count=len(pairs)),
         )
-        count = mass = 0.0
-        for _, part in sorted(parts.items()):
-            count += part.n_touched
-            mass += part.mass
         self._stale.add(row)
         self._make_room(row)
+        count = sum(part.n_touched for _, part in sorted(parts.items()))
         self._counts[row] = count
         self._root_counts[row] = sqrt(max(count, 1.0))
-        self._masses[row] = mass
+        self._levels[row] = self._level(parts)
+
+    def _level(self, parts: Mapping[int, _Part]) -> float:
+        """Forward decay (Cormode and others 2009) in logarithms, which neither the year 1970 nor 2100 overflows."""
+        newest_ms = max(part.at_ms for part in parts.values())
+        half_life_days = self.policy.half_life_days
+        popularity = sum(
+            part.popularity * _faded(newest_ms - part.at_ms, half_life_days) for _, part in sorted(parts.items())
+        )
+        return log2(popularity) + newest_ms / (half_life_days * DAY_MS) if popularity > 0 else -inf
 
     def count(self, row: int) -> float:
         """How often an item was touched, all partitions together."""
@@ -239,26 +246,48 @@ class Trends:
 
     def refresh(self, limit: int = 300) -> None:
         """Work out anew which items are the most popular; 1 ms for 100,000 items, so at most once a second."""
-        n_items = min(len(self._items.ids), len(self._masses))
-        masses = self._masses[:n_items]
-        rows = np.flatnonzero(masses > 0)
+        levels = self._levels[: len(self._items.ids)]
+        rows = np.flatnonzero(levels > -np.inf)
         if len(rows) > limit:
-            rows = rows[masses[rows] >= np.partition(masses[rows], -limit)[-limit]]
-        order = np.lexsort((self._items.hashes[rows], -masses[rows]))[:limit]
-        rows = rows[order]
-        self._top = (rows, masses[rows] / masses[rows[0]] if len(rows) else np.empty(0))
+            rows = rows[levels[rows] >= np.partition(levels[rows], -limit)[-limit]]
+        order = np.lexsort((self._items.hashes[rows], -levels[rows]))[:limit]
+        self._top = rows[order], self.popularity(rows[order])
+        self._ordered = None
+
+    def popularity(self, rows: Rows) -> NDArray[np.float64]:
+        """How popular some items are relative to the most popular of them; 0 for one that nobody touched.
+
+        Returns
+        -------
+        ndarray of float64, shape (n,)
+        """
+        self._make_room(len(self._items.ids) - 1)
+        levels = self._levels[rows]
+        highest = levels.max(initial=-np.inf)
+        relative: NDArray[np.float64] = np.exp2(levels - highest) if highest > -np.inf else np.zeros(len(rows))
+        return relative
 
     def top(self, limit: int = 300) -> tuple[Rows, NDArray[np.float64]]:
         """The most popular items at the last refresh, strongest first: rows, and popularity relative to the first."""
         rows, popularity = self._top
         return rows[:limit], popularity[:limit]
 
+    def top_among(self, allow: Callable[[str], bool], limit: int) -> tuple[Rows, NDArray[np.float64]]:
+        """`top` among the visible items that pass a condition, found among the `LOOKED_THROUGH` most popular."""
+        if self._ordered is None:
+            rows = np.flatnonzero(self._levels > -np.inf)
+            self._ordered = rows[np.argsort(-self._levels[rows], kind="stable")][:LOOKED_THROUGH]
+        items = self._items
+        passing = (row for row in self._ordered.tolist() if items.visible[row] and allow(items.ids[row]))
+        found = np.array(list(islice(passing, limit)), dtype=np.intp)
+        return found, self.popularity(found)
+
     def _make_room(self, row: int) -> None:
         if row >= len(self._counts):
             added = max(len(self._counts), row + 1 - len(self._counts))
             self._counts = np.concatenate([self._counts, np.zeros(added)])
             self._root_counts = np.concatenate([self._root_counts, np.ones(added)])
-            self._masses = np.concatenate([self._masses, np.zeros(added)])
+            self._levels = np.concatenate([self._levels, np.full(added, -np.inf)])
 
 
 _encode = msgspec.msgpack.Encoder().encode

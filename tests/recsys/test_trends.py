@@ -2,6 +2,7 @@
 
 import random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,6 +31,20 @@ def partners_of(reader: Trends, items: ItemTable, item_id: str) -> dict[str, flo
     return {items.ids[row]: cosine for row, cosine in zip(rows[0], cosines[0].tolist(), strict=True) if cosine}
 
 
+def test_what_is_popular_in_a_small_category_is_found_behind_all_that_is_popular_elsewhere():
+    trends, items = PartitionTrends(POLICY), ItemTable([f"shoe-{number}" for number in range(400)] + ["lamp", "torch"])
+    bought = [f"shoe-{number}" for number in range(400)] * 2 + ["lamp", "torch", "lamp"]
+    for offset, item_id in enumerate(bought):
+        trends.observe(item_id, 1.0 if item_id in {"lamp", "torch"} else 9.0, NOON_MS, offset, ())
+    reader = summed(items, {0: trends}, POLICY)
+    items.show("hidden-lamp", visible=False)
+
+    rows, popularity = reader.top_among(lambda item_id: not item_id.startswith("shoe"), 10)
+
+    assert [items.ids[row] for row in rows] == ["lamp", "torch"]
+    assert popularity.tolist() == [1.0, 0.5]
+
+
 def test_what_follows_in_one_session_goes_together_most():
     trends = PartitionTrends(POLICY)
     observe_all(trends, ["lamp", "bulb", "shoe"])
@@ -48,7 +63,22 @@ def test_popularity_halves_in_its_half_life():
     rows, popularity = summed(items, {0: trends}, POLICY).top()
 
     assert [items.ids[row] for row in rows] == ["new", "old"]
-    assert popularity.tolist() == [1.0, 0.5]
+    assert popularity.tolist() == pytest.approx([1.0, 0.5])
+
+
+@pytest.mark.parametrize("start_ms", [0, NOON_MS, 4_100_000_000_000], ids=["1970", "now", "2099"])
+def test_popularity_fades_alike_in_any_year(start_ms: int):
+    trends = [PartitionTrends(POLICY), PartitionTrends(POLICY)]
+    trends[0].observe("old", 1.0, start_ms, 0, ())
+    trends[1].observe("old", 1.0, start_ms, 0, ())
+    trends[1].observe("new", 1.0, start_ms + 2 * WEEK_MS, 1, ())
+    items = ItemTable(["untouched"])
+    reader = summed(items, dict(enumerate(trends)), POLICY)
+    rows, popularity = reader.top()
+
+    assert [items.ids[row] for row in rows] == ["new", "old"]
+    assert popularity.tolist() == pytest.approx([1.0, 0.5])
+    assert reader.popularity(items.rows(["untouched", "old"])).tolist() == [0.0, 1.0]
 
 
 def test_a_late_event_adds_what_it_would_be_worth_now():
