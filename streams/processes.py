@@ -161,6 +161,7 @@ class Worker:
                 group.create_task(every(PUBLISH_TRENDS_S, self.processor.publish_trends))
                 group.create_task(every(PUBLISH_TRENDING_S, publisher.publish_trending))
                 group.create_task(every(RELIST_S, publisher.relist_hidden))
+                group.create_task(every(PUBLISH_TRENDING_S, publisher.relist_short))
                 group.create_task(publisher.publish_similar())
 
     async def _watch(self) -> None:

@@ -32,12 +32,21 @@ class ClickPartition:
     epoch: int
     trends: PartitionTrends
     states: dict[str, UserState] = field(default_factory=dict)
+    short: set[str] = field(default_factory=set)
+    """Users whose list is not full for want of products: it is made anew when there are more."""
 
     def state_of(self, user_id: str) -> UserState:
         state = self.states.get(user_id)
         if state is None:
             state = self.states[user_id] = UserState(history=[], events={}, seen={}, queries=[])
         return state
+
+    def listed(self, user_id: str, *, is_full: bool) -> None:
+        """Note how a user's new list turned out."""
+        if is_full:
+            self.short.discard(user_id)
+        else:
+            self.short.add(user_id)
 
 
 @dataclass(frozen=True)

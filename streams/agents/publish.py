@@ -2,12 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import msgspec
 
 from recsys.search import similar
+from streams.agents.partition import ClickPartition
 from streams.agents.recommend import ClickProcessor
 from streams.agents.relist import relist, users_with
 from streams.policy import recommend_policy
@@ -23,6 +24,7 @@ SIMILAR = 20
 SIMILAR_SHARE = 0.1
 """Share of one core's time that goes into similar items: at 100,000 products all are done in some hours."""
 SIMILAR_AT_ONCE = 10
+RELIST_AT_ONCE = 256
 
 
 class Publisher:
@@ -42,6 +44,7 @@ class Publisher:
         self._settings, self._store, self._views, self._processor = settings, store, views, processor
         self._policy = recommend_policy(settings)
         self._now_ms = now_ms
+        self._n_visible = 0
 
     @property
     def is_owner(self) -> bool:
@@ -86,5 +89,20 @@ class Publisher:
             user_ids = await until_available(partial(users_with, hidden, owned, self._store))
             if self._processor.partitions.get(owned.partition) is not owned or not user_ids:
                 continue
-            refreshes = relist(user_ids, owned, self._views.now(), self._policy, self._settings, self._now_ms)
-            await until_available(partial(self._processor.emit, refreshes))
+            await self._relist(user_ids, owned)
+
+    async def relist_short(self) -> None:
+        """Make those lists anew that were not full, when there are more products than at the last call."""
+        n_visible = int(self._views.items.visible.sum())
+        has_grown, self._n_visible = n_visible > self._n_visible, n_visible
+        if not has_grown:
+            return
+        for owned in list(self._processor.partitions.values()):
+            short = sorted(owned.short)
+            for start in range(0, len(short), RELIST_AT_ONCE):
+                if self._processor.partitions.get(owned.partition) is owned:
+                    await self._relist(short[start : start + RELIST_AT_ONCE], owned)
+
+    async def _relist(self, user_ids: Sequence[str], owned: ClickPartition) -> None:
+        refreshes = relist(user_ids, owned, self._views.now(), self._policy, self._settings, self._now_ms)
+        await until_available(partial(self._processor.emit, refreshes))

@@ -203,6 +203,7 @@ class ClickProcessor:
             list_json = None
             if user.wants_list:
                 made = make_list(user_id, state, next(ranked), views, partition=partition, generated_at=generated_at)
+                user.owned.listed(user_id, is_full=len(made.items) >= self._policy.top_k)
                 list_json = encode_list(made)
                 headers = list_headers(made, now_ms)
                 refreshes.records.append(NewRecord(self._recommendations, key, list_json, partition, headers))

@@ -56,6 +56,7 @@ def relist(
         state.revision += 1
         packed, key = encode_state(state), user_id.encode()
         made = make_list(user_id, state, best, views, partition=None, generated_at=generated_at)
+        owned.listed(user_id, is_full=len(made.items) >= policy.top_k)
         list_json = encode_list(made)
         refreshes.records += [
             NewRecord(prefix + topics.USER_STATE, key, packed, owned.partition),

@@ -4,6 +4,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,6 +16,7 @@ from recsys.trends import Trends
 from streams import topics
 from streams.agents import recommend
 from streams.agents.partition import COUNTED_TO_KEY, read_to_end
+from streams.agents.publish import Publisher
 from streams.agents.recommend import ClickProcessor
 from streams.log.base import NewRecord, Record
 from streams.log.open import open_log
@@ -245,3 +247,22 @@ class EmptyClicks(Wrapped):
     async def end_offsets(self, topic):
         ends = await self._log.end_offsets(topic)
         return dict.fromkeys(ends, 1) if topic == topics.CLICKS else ends
+
+
+async def test_a_list_that_was_not_full_is_made_anew_when_there_are_more_products(bench: Bench):
+    processor = bench.processor()
+    views = SimpleNamespace(items=bench.items, now=processor._views)
+    publisher = Publisher(bench.settings, bench.store, views, processor, lambda: NOON_MS)
+    await publisher.relist_short()
+    await processor.process(await bench.produce(a_click(item_id="lamp")))
+    first = await bench.list_of("ann")
+
+    await publisher.relist_short()
+    assert await bench.list_of("ann") == first, "there are no more products than before"
+    bench.items.show("vase")
+    await publisher.relist_short()
+
+    made = await bench.list_of("ann")
+    assert "vase" in {item["item_id"] for item in made["items"]}
+    assert made["version"] > first["version"]
+    assert len(await bench.topic(topics.RECOMMENDATIONS)) == 2
