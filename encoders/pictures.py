@@ -67,7 +67,7 @@ def _open(data: bytes) -> Image.Image:
     try:
         return Image.open(BytesIO(data), formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise EncodingError("picture-too-large", f"The picture is too large: {error}") from error
+        raise EncodingError("picture-too-large", "The picture has far too many pixels.") from error
     except UnidentifiedImageError as error:
         if data.startswith(_MAGIC):
             raise EncodingError("picture-malformed", "The picture's header is damaged.") from error

@@ -21,7 +21,12 @@ DOCS = ("/docs", "/redoc")
 
 def make_app(gateway: Gateway) -> FastAPI:
     """All routes over one gateway."""
-    app = FastAPI(title="Freshet", version=version("freshet"), summary="Recommendations that follow the click.")
+    app = FastAPI(
+        title="Freshet",
+        version=version("freshet"),
+        summary="Recommendations that follow the click.",
+        responses=problems.OPENAPI,
+    )
     app.state.gateway = gateway
     problems.install(app)
     for module in (writes, recommendations, items, search, operations, pages):

@@ -15,6 +15,24 @@ logger = logging.getLogger(__name__)
 RETRY_AFTER_S = "2"
 
 
+OPENAPI: dict[int | str, dict[str, Any]] = {
+    422: {
+        "description": "What was sent cannot be used; `detail` says why.",
+        "content": {
+            "application/problem+json": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        **{name: {"type": "string"} for name in ("type", "title", "detail", "code")},
+                        "status": {"type": "integer"},
+                    },
+                }
+            }
+        },
+    }
+}
+
+
 class ProblemError(Exception):
     """An answer that is no success: `status`, a stable `code` and one sentence."""
 

@@ -53,6 +53,21 @@ class FetchLimits:
 LIMITS = FetchLimits()
 
 
+_REASONS: tuple[tuple[type[Exception], str], ...] = (
+    (aiohttp.ClientConnectorDNSError, "its host is not known"),
+    (aiohttp.ClientSSLError, "its host cannot prove who it is"),
+    (aiohttp.ClientConnectorError, "its host does not answer"),
+    (aiohttp.InvalidURL, "the address is no URL"),
+    (aiohttp.ServerDisconnectedError, "its host closed the connection"),
+    (aiohttp.ClientPayloadError, "it broke off"),
+)
+
+
+def _why(error: Exception) -> str:
+    """What a shop can do something with; the rest by its name."""
+    return next((reason for kind, reason in _REASONS if isinstance(error, kind)), type(error).__name__)
+
+
 class PictureFetcher:
     """Fetches pictures; an async context, in which its connections live.
 
@@ -111,7 +126,7 @@ class PictureFetcher:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             if isinstance(getattr(error, "os_error", None), PrivateAddressError):
                 raise EncodingError("picture-private-address", PrivateAddressError.TEXT) from error
-            raise EncodingError("picture-fetch-failed", f"The picture cannot be fetched: {error!r:.300}") from error
+            raise EncodingError("picture-fetch-failed", f"The picture cannot be fetched: {_why(error)}.") from error
 
     async def _follow(self, url: URL) -> bytes:
         """Redirects are followed here, since each must pass the same door."""

@@ -35,7 +35,8 @@ async def ensure_topics(log: Log, settings: Settings) -> TopicReport:
     if wrong:
         raise ConfigError(" ".join(wrong))
     missing = [spec for spec in wanted if spec.name not in found]
-    await log.create(missing)
+    if missing:
+        await log.create(missing)
     return TopicReport(tuple(sorted(found)), tuple(sorted(spec.name for spec in missing)))
 
 

@@ -65,13 +65,15 @@ def _parse_place(text: str) -> tuple[int, int]:
 
 async def _list(settings: "Settings", topic: str | None, reason: str | None, limit: int) -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from gateway.cli.doors import open_for_reading
     from streams.dead_letters import list_dead_letters
     from streams.wire.times import rfc3339
 
-    table = Table("place", "at", "topic", "reason", "what was wrong")
+    # A code that --reason takes is never cut, however narrow the terminal.
+    whole = [Column(name, no_wrap=True, overflow="ignore") for name in ("place", "reason")]
+    table = Table(whole[0], Column("at", overflow="fold"), "topic", whole[1], Column("what was wrong", overflow="fold"))
     n_more = 0
     async with open_for_reading(settings) as log:
         async for stored in list_dead_letters(log, settings, topic=topic, reason=reason):

@@ -86,11 +86,11 @@ async def _replay(
                 if isinstance(row, EventRow):
                     await out.put(_record(settings, file_id, row), row.ts_ms)
                 else:
-                    out.refused[row.reason] += 1
+                    out.refuse(row.reason, f"row {row.row}: {row.text}")
             await out.flush()
     typer.echo(f"{out.n_taken} events taken, {out.refused.total()} rows refused.")
     for reason, count in out.refused.most_common():
-        typer.echo(f"  {reason}: {count}")
+        typer.echo(f"  {reason}: {count}, the first: {out.first[reason]}")
     if out.refused and not out.n_taken:
         raise typer.Exit(1)
 
@@ -100,6 +100,8 @@ class _Outgoing:
 
     def __init__(self, door: "Door", advance: Callable[[int], None], speed: float | None) -> None:
         self.refused: Counter[str] = Counter()
+        self.first: dict[str, str] = {}
+        """What was wrong with the first row of each reason."""
         self.n_taken = 0
         self._door, self._advance, self._speed = door, advance, speed
         self._waiting: list[NewRecord] = []
@@ -119,13 +121,19 @@ class _Outgoing:
         if len(self._waiting) == AT_ONCE:
             await self.flush()
 
+    def refuse(self, reason: str, text: str) -> None:
+        """Count a row that was not taken."""
+        self.refused[reason] += 1
+        self.first.setdefault(reason, text)
+
     async def flush(self) -> None:
         """Hand over what is waiting."""
         from streams import topics
 
         waiting, self._waiting = self._waiting, []
         refusals = await self._door.put(topics.CLICKS, waiting) if waiting else []
-        self.refused.update(refusal.text for refusal in refusals)
+        for refusal in refusals:
+            self.refuse("refused by the gateway", refusal.text)
         self.n_taken += len(waiting) - len(refusals)
         self._advance(len(waiting))
 

@@ -43,4 +43,5 @@ async def _topics(settings: "Settings") -> None:
 
 
 def _retention(ms: int) -> str:
-    return "for ever" if ms < 0 else f"{ms / 86_400_000:g} days"
+    days = ms / 86_400_000
+    return "for ever" if ms < 0 else f"{days:g} day{'' if days == 1 else 's'}"

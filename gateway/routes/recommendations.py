@@ -43,6 +43,26 @@ class GuestSession(msgspec.Struct):
 
 
 _session = msgspec.json.Decoder(GuestSession)
+_SESSION_SCHEMA = {
+    "type": "object",
+    "properties": {
+        "items": {
+            "type": "array",
+            "maxItems": MOST_GUEST_ITEMS,
+            "items": {
+                "type": "object",
+                "required": ["item_id"],
+                "properties": {
+                    "item_id": {"type": "string"},
+                    "type": {"type": "string", "enum": list(Action), "default": "view"},
+                    "ts": {"description": "epoch seconds or milliseconds, or RFC 3339; now when missing"},
+                },
+            },
+        },
+        "n": {"type": "integer", "minimum": 1, "maximum": 100, "default": 10},
+    },
+}
+_OPENAPI = {"requestBody": {"content": {JSON: {"schema": _SESSION_SCHEMA}}}}
 
 
 @router.get("/v1/users/{user_id:path}/recommendations")
@@ -63,7 +83,7 @@ async def recommendations(
     return Response(encode_list(made), media_type=JSON)
 
 
-@router.post("/v1/sessions/recommendations", openapi_extra={"requestBody": {"content": {JSON: {}}}})
+@router.post("/v1/sessions/recommendations", openapi_extra=_OPENAPI)
 async def session_recommendations(request: Request) -> Response:
     """A list for a guest, from what the guest did; nothing is kept."""
     gateway: Gateway = request.app.state.gateway

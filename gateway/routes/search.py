@@ -29,6 +29,20 @@ class SearchRequest(msgspec.Struct):
     filter: dict[str, Any] | None = None
 
 
+_TEXTS = {"type": "array", "items": {"type": "string"}, "maxItems": 1000}
+_FILTER = {
+    "type": "object",
+    "additionalProperties": False,
+    "description": "Every member given must hold; any one of a member's values will do.",
+    "properties": {
+        "category": _TEXTS,
+        "brand": _TEXTS,
+        "price": {"type": "object", "properties": {"gte": {"type": "number"}, "lte": {"type": "number"}}},
+        "available": {"type": "boolean"},
+        "attributes": {"type": "object", "additionalProperties": {"anyOf": [{"type": "string"}, _TEXTS]}},
+        "item_id": {"type": "object", "properties": {"in": _TEXTS, "not_in": _TEXTS}},
+    },
+}
 _OPENAPI = {
     "requestBody": {
         "required": True,
@@ -41,7 +55,7 @@ _OPENAPI = {
                         "image": {"type": "string", "description": "a data: URI or an http(s) URL"},
                         "n": {"type": "integer", "minimum": 1, "maximum": 100, "default": 10},
                         "user_id": {"type": "string"},
-                        "filter": {"type": "object"},
+                        "filter": _FILTER,
                     },
                 }
             },

@@ -21,7 +21,7 @@ from streams.wire.activity import parse_activity
 from streams.wire.click import encode_click, parse_click
 from streams.wire.click_spellings import expand_click
 from streams.wire.cloud_events import cloud_event_headers
-from streams.wire.limits import check_id
+from streams.wire.limits import MAX_DEPTH, check_id
 from streams.wire.product import encode_product, parse_product
 
 router = APIRouter(tags=["events"], dependencies=[WRITE])
@@ -130,7 +130,9 @@ def _split(body: bytes) -> list[bytes]:
         return [body]
     try:
         objects = msgspec.json.decode(body, type=list[msgspec.Raw])
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+    except RecursionError as error:
+        raise ProblemError(422, "too-deep", f"The body nests deeper than {MAX_DEPTH} levels.") from error
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ProblemError(422, "malformed-json", f"The body is no JSON list of objects: {error}.") from error
     if len(objects) > MOST_AT_ONCE:
         raise ProblemError(413, "too-many", f"The body holds {len(objects)} objects; send at most {MOST_AT_ONCE}.")

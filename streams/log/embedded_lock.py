@@ -88,11 +88,13 @@ os.register_at_fork(after_in_child=FileLock.close_in_child)
 
 
 def read_lock(path: Path) -> LockInfo | None:
-    """Return who holds the log with this file (`log.db`), None when nobody does."""
+    """Return who holds the log with this file (`log.db`), None when nobody does; ConfigError for no such folder."""
     try:
         fd = os.open(lock_path(path), os.O_RDONLY)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise ConfigError(f"The folder of the log {path} cannot be used: {error.strerror}.") from error
     try:
         return None if _locked(fd, fcntl.LOCK_SH, attempts=1) else _content(fd)
     finally:

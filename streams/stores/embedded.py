@@ -95,7 +95,10 @@ class EmbeddedRedis:
         command = [sys.executable, "-I", "-S", "-c", _LAUNCH, str(os.getpid()), str(self._program)]
         for name, value in options.items():
             command += [f"--{name}", value]
-        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, cwd=self._folder)  # noqa: ASYNC220
+        # A session of its own: Ctrl-C in the terminal is for us, and we still need Redis to end in order.
+        self._process = subprocess.Popen(  # noqa: ASYNC220
+            command, stdin=subprocess.DEVNULL, cwd=self._folder, start_new_session=True
+        )
         self._note.write_text(str(socket))
         try:
             await self._wait(START_S)

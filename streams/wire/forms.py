@@ -83,7 +83,9 @@ class ContextForm(msgspec.Struct, kw_only=True):
 class ClickForm(msgspec.Struct, kw_only=True):
     """One interaction of a user with a product."""
 
-    event_id: Annotated[OptionalId, Meta(description="Counts once in 24 hours; a hash when missing.")] = None
+    event_id: Annotated[
+        OptionalId, Meta(description="Counts once among a user's newest 1,024; a hash when missing.")
+    ] = None
     user_id: Annotated[Id, Meta(description="The shop's own id; the record's key.")]
     item_id: OptionalId = None
     type: Action

@@ -165,6 +165,12 @@ async def test_bad_bodies_get_an_answer_and_nothing_is_appended(door: Harness, p
     assert await records_of(door, topics.CLICKS) == []
 
 
+async def test_a_list_that_nests_too_deep_is_told_so(door: Harness):
+    answer = await door.client.post("/v1/clicks", content=b"[" * 100_000, headers={"content-type": "application/json"})
+
+    assert answer.json()["code"] == "too-deep"
+
+
 async def test_categories_exclusions_and_the_page_shape_the_list(door: Harness):
     shoes = await door.recommendations("ann", category="Shoes")
     assert {item["item_id"] for item in shoes["items"]} == {"boot", "shoe"}

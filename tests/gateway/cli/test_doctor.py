@@ -20,6 +20,16 @@ def test_a_sound_machine_is_told_so(freshet: Freshet) -> None:
         assert what in outcome.out
 
 
+def test_a_log_that_stands_and_that_nobody_holds_is_fine(freshet: Freshet) -> None:
+    freshet.env.update(QUICK)
+    assert freshet("topics").code == 0
+
+    outcome = freshet("doctor")
+
+    assert outcome.code == 0, outcome.out
+    assert "topics are right" in outcome.out
+
+
 @pytest.mark.parametrize(
     ("env", "remedy"),
     [

@@ -117,10 +117,21 @@ def test_events_go_in_with_the_same_ids_each_time(freshet: Freshet, events: Path
 
     assert [outcome.code for outcome in outcomes] == [0, 0]
     assert "3 events taken, 1 rows refused" in outcomes[0].out
+    assert ", the first: row " in outcomes[0].out
     clicks = [json.loads(record.value or b"") for record in records(freshet, "clicks")]
     assert len(clicks) == 6
     assert len({click["event_id"] for click in clicks}) == 3
     assert {click["session_id"] for click in clicks} == {"b1", "b2"}
+
+
+def test_a_data_folder_that_is_a_file_gets_a_sentence(freshet: Freshet, events: Path) -> None:
+    freshet.env["FRESHET_DATA_DIR"] = str(events)
+
+    for command in (["topics"], ["replay", events], ["dead-letters", "list"]):
+        outcome = freshet(*command)
+        assert outcome.code != 0
+        assert str(events) in outcome.err
+        assert "Traceback" not in outcome.err
 
 
 def test_a_replay_can_keep_the_pace_of_the_log(freshet: Freshet, events: Path) -> None:
