@@ -3,7 +3,7 @@
 Beside it, in the same run and on the same clicks, the plainest Faust agent there is: stock transport, `async for`,
 `json.loads`, nothing else. Its latency ends where its body begins; ours where a reader hears that the list stands.
 
-    python -m benchmarks.click_path [--products 20000 100000] [--seconds 60] [--backlog 30000]
+    python -m benchmarks.click_path [--products 20000 100000] [--seconds 60] [--backlog 30000] [--rate 500]
 """
 
 import argparse
@@ -29,8 +29,6 @@ from streams.settings import Settings
 from streams.stores.redis import RedisStore
 from streams.wire.factors import MANIFEST_KEY
 
-RATE = 500
-"""Clicks a second."""
 USERS = 2_000
 WARM_UP = 20_000
 """Clicks before anything is measured: 10 for each user."""
@@ -78,6 +76,7 @@ class Measured:
     """One shop's figures."""
 
     n_products: int
+    rate: int
     latency: Latency
     plain_latency: Latency
     backlog: Backlog
@@ -88,10 +87,11 @@ class Measured:
 
 
 class Clicks:
-    """Where clicks come from: a log, and a shop whose users click."""
+    """Where clicks come from: a log, and a shop whose users click, `rate` times a second where steadily."""
 
-    def __init__(self, shop: DrawnShop, log: Log, settings: Settings) -> None:
+    def __init__(self, shop: DrawnShop, log: Log, settings: Settings, rate: int) -> None:
         self.n_sent = 0
+        self.rate = rate
         self._shop, self._log = shop, log
         self._topic = settings.topic_prefix + topics.CLICKS
 
@@ -103,14 +103,14 @@ class Clicks:
             await self._log.append_many([self._record(*click) for click in drawn[start : start + AT_ONCE]])
 
     async def send_steadily(self, seconds: float, on_sent: Callable[[str, int], None]) -> None:
-        """Append RATE clicks a second, one by one; `on_sent` gets each one's user and time stamp, nanoseconds."""
-        n = int(RATE * seconds)
+        """Append clicks one by one at the rate; `on_sent` gets each one's user and time stamp, nanoseconds."""
+        n = int(self.rate * seconds)
         users = self._shop.click_users(n)
         drawn = list(zip(users.tolist(), self._shop.click_items(users), strict=True))
         loop, sending = asyncio.get_running_loop(), set()
         begin_s = loop.time()
         for number, (user, item_id) in enumerate(drawn):
-            if (wait_s := begin_s + number / RATE - loop.time()) > 0:
+            if (wait_s := begin_s + number / self.rate - loop.time()) > 0:
                 await asyncio.sleep(wait_s)
             sent_ns = time.time_ns()
             on_sent(user_id(user), sent_ns)
@@ -126,7 +126,7 @@ class Clicks:
         return NewRecord(self._topic, name.encode(), value)
 
 
-async def measure(services: Services, n_products: int, seconds: float, n_backlog: int) -> Measured:
+async def measure(services: Services, n_products: int, seconds: float, n_backlog: int, rate: int) -> Measured:
     """Both processes one after the other, each on a backlog and at a steady rate."""
     settings = services.settings(f"shop{n_products}.")
     shop = DrawnShop(n_products, USERS)
@@ -135,7 +135,7 @@ async def measure(services: Services, n_products: int, seconds: float, n_backlog
     try:
         await log.create(topics.all_topics(settings))
         await fill(log, settings, shop)
-        clicks = Clicks(shop, log, settings)
+        clicks = Clicks(shop, log, settings, rate)
         plain_backlog, plain_latency = await _measure_plain(settings, clicks, seconds, n_backlog)
         return await _measure_ours(settings, clicks, seconds, n_backlog, n_products, plain_backlog, plain_latency)
     finally:
@@ -191,6 +191,7 @@ async def _measure_ours(
     steps = await asyncio.to_thread(child.stop)
     return Measured(
         n_products,
+        clicks.rate,
         Latency.of(latencies_ms),
         plain_latency,
         backlog,
@@ -230,7 +231,7 @@ async def _listen(settings: Settings, clicks: Clicks, seconds: float) -> list[fl
     sent: dict[str, int] = {}
     latencies_ms: list[float] = []
     store = RedisStore(settings.redis, settings.topic_prefix)
-    ready, n = asyncio.Event(), int(RATE * seconds)
+    ready, n = asyncio.Event(), int(clicks.rate * seconds)
 
     async def listen() -> None:
         async for user in store.listen_lists(ready.set):
@@ -269,7 +270,8 @@ def report(found: Sequence[Measured]) -> None:
 def _latency_row(measured: Measured) -> str:
     ours, plain = measured.latency, measured.plain_latency
     return (
-        f"| {measured.n_products:,} | click → list at {RATE}/s | {ours.p50:.1f} | {ours.p99:.1f} | {plain.p50:.1f} | "
+        f"| {measured.n_products:,} | click → list at {measured.rate}/s "
+        f"| {ours.p50:.1f} | {ours.p99:.1f} | {plain.p50:.1f} | "
         f"{plain.p99:.1f} | {ours.p50 / plain.p50:.1f} | {ours.p99 / plain.p99:.1f} |"
     )
 
@@ -301,10 +303,13 @@ def main() -> None:
     parser.add_argument("--products", type=int, nargs="+", default=[20_000, 100_000])
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--backlog", type=int, default=30_000)
+    parser.add_argument("--rate", type=int, default=500, help="clicks a second in the latency run")
     options = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     with services() as running:
-        found = [asyncio.run(measure(running, n, options.seconds, options.backlog)) for n in options.products]
+        found = [
+            asyncio.run(measure(running, n, options.seconds, options.backlog, options.rate)) for n in options.products
+        ]
     report(found)
     load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
     print(f"\n{os.cpu_count()} cores ({platform.machine()}), load average at the end {load}.")
