@@ -81,10 +81,10 @@ def fold(state: UserState, click: Click, *, offset: int, epoch: int, watermark_m
     if (epoch, offset) <= (state.epoch, state.offset):
         return False
     state.epoch, state.offset = epoch, offset
+    state.watermark_ms = max(state.watermark_ms, watermark_ms, click.ts_ms)
     event = short_hash(click.event_id)
     if event in state.events:
         return False
-    state.watermark_ms = max(state.watermark_ms, watermark_ms, click.ts_ms)
     state.events[event] = click.ts_ms
     if len(state.events) > REMEMBERED_EVENTS:
         del state.events[next(iter(state.events))]

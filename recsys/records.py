@@ -14,6 +14,8 @@ from recsys.events import Product
 from recsys.types import Vector
 
 SCHEMA = 1
+MAX_RECORD_BYTES = 1_000_000
+"""Of a record of `catalog`: the broker takes 1 MiB with its key and frame."""
 ContentHash = NewType("ContentHash", bytes)
 """blake2b, 16 bytes, of everything that the encoders see of a product, and of the encoders' names."""
 

@@ -50,7 +50,7 @@ def fold_click(
         True if the user's state counted the event.
     """
     counted = fold(state, click, offset=offset, epoch=epoch, watermark_ms=trends.watermark_ms, policy=policy.history)
-    trends.watermark_ms = max(trends.watermark_ms, click.ts_ms) if counted else trends.watermark_ms
+    trends.watermark_ms = max(trends.watermark_ms, click.ts_ms)
     count_click(state, trends, click, offset=offset, policy=policy)
     return counted
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from recsys.errors import EventError
-from recsys.records import SCHEMA, CatalogueFields, encode_record, fields_key, vectors_key
+from recsys.records import MAX_RECORD_BYTES, SCHEMA, CatalogueFields, encode_record, fields_key, vectors_key
 from streams import topics
 from streams.agents.content import card_of, content_hash
 from streams.agents.embed_state import ItemState, Job, ProductPartition
@@ -15,9 +15,6 @@ from streams.settings import Settings
 from streams.wire.keys import check_key
 from streams.wire.limits import check_id
 from streams.wire.product import parse_product
-
-MAX_RECORD_BYTES = 1_000_000
-"""Of a record of `catalog`: the broker takes 1 MiB with its key and frame."""
 
 Ack = Callable[[], object]
 

@@ -1,5 +1,6 @@
 """What the recommend agent owns of one partition of `clicks`, and how it gets it back after a crash or a rebalance."""
 
+import contextlib
 import logging
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -13,6 +14,8 @@ from recsys.versions import Version
 from streams.log.base import Log, Record, TopicPartition
 
 POLL_S = 0.5
+CHUNK = 10_000
+"""Events read at once: bounds what they take to some megabytes."""
 COUNTED_TO_KEY = b""
 """The record of `trends` that says up to which offset its partition's counts are complete."""
 logger = logging.getLogger(__name__)
@@ -80,7 +83,7 @@ async def recover(
         logger.warning("%s [%d] was created anew: its lists go on in epoch %d.", topics.clicks, partition, epoch)
     trends, counted_to = await _read_trends(log, topics.trends, partition, policy)
     owned = ClickPartition(partition, epoch, trends, states)
-    trends.watermark_ms = max((state.watermark_ms for state in states.values()), default=0)
+    trends.watermark_ms = await _watermark(log, topics.clicks, owned, first_offset, parse)
     if epoch == newest.epoch:
         await _count_rest(log, topics.clicks, owned, counted_to, first_offset, policy, parse)
     else:
@@ -117,6 +120,28 @@ async def _read_trends(log: Log, topic: str, partition: int, policy: RecommendPo
             trends.items[(record.key or b"").decode()] = decode_trend(record.value)
     trends.offset = counted_to
     return trends, counted_to
+
+
+async def _watermark(log: Log, topic: str, owned: ClickPartition, first_offset: int, parse: ParseClick) -> int:
+    """The partition's event time just before its first event to be processed, as it was when that came first.
+
+    States may be ahead of that event, and so may their event time. So it is taken from the newest state that is not,
+    and from the events since.
+    """
+    states = owned.states.values()
+    earlier = [state.watermark_ms for state in states if state.epoch < owned.epoch]
+    behind = [state for state in states if state.epoch == owned.epoch and state.offset < first_offset]
+    newest = max(behind, key=lambda state: state.offset, default=UserState())
+    start = newest.offset + 1
+    if start < min(first_offset, (await log.beginning_offsets(topic))[owned.partition]):
+        return max(state.watermark_ms for state in states) if states else 0  # what it would be made from is gone
+    watermark_ms = max([newest.watermark_ms, *earlier])
+    while start < first_offset:
+        for record in await read_to_end(log, topic, owned.partition, start, min(start + CHUNK, first_offset)):
+            with contextlib.suppress(EventError):
+                watermark_ms = max(watermark_ms, parse(record).ts_ms)
+        start += CHUNK
+    return watermark_ms
 
 
 async def _count_rest(

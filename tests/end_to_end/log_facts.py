@@ -1,62 +1,27 @@
-"""What a log of clicks must have led to, by a fold as plain as can be: no batches, no crashes, no processes."""
+"""What topics hold, in forms that can be compared with the reference fold of the log of clicks."""
 
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 
-from recsys.errors import EventError
-from recsys.history import UserState, decode_state, encode_state
-from recsys.refresh import fold_click
-from recsys.trends import ItemTrend, PartitionTrends, decode_trend
+from recsys.history import decode_state
+from recsys.trends import ItemTrend, decode_trend
 from streams.agents.partition import COUNTED_TO_KEY
 from streams.log.base import Record
 from streams.policy import recommend_policy
+from streams.reference import ClicksReference
 from streams.settings import Settings
-from streams.wire.click import parse_click
 
 Place = tuple[int, int]
 """Partition and offset."""
 
 
-@dataclass
-class Facts:
-    """States by user, counts by partition and item, the places of the records that are no clicks."""
-
-    states: dict[str, bytes] = field(default_factory=dict)
-    trends: dict[int, dict[str, ItemTrend]] = field(default_factory=dict)
-    refused: dict[Place, str] = field(default_factory=dict)
-    last: dict[str, Place] = field(default_factory=dict)
-    """Of each user's newest click."""
-    n_applied: int = 0
-
-
-def fold_plainly(clicks: Iterable[Record], settings: Settings) -> Facts:
-    """Fold all records of `clicks`, one after the other."""
-    policy = recommend_policy(settings)
-    facts = Facts()
-    states: dict[str, UserState] = {}
-    counts: defaultdict[int, PartitionTrends] = defaultdict(lambda: PartitionTrends(policy.trends))
+def reference_of(clicks: Iterable[Record], settings: Settings) -> ClicksReference:
+    """The plain fold of all records of `clicks`."""
+    reference = ClicksReference(recommend_policy(settings))
     for record in clicks:
-        place = (record.partition, record.offset)
-        if record.value is None:
-            facts.refused[place] = "missing-value"
-            continue
-        try:
-            click = parse_click(record.value, key=record.key, headers=record.headers, record_ts_ms=record.timestamp_ms)
-        except EventError as error:
-            facts.refused[place] = error.reason
-            continue
-        state = states.get(click.user_id)
-        if state is None:
-            state = states[click.user_id] = UserState(history=[], events={}, seen={}, queries=[])
-        trends = counts[record.partition]
-        fold_click(state, trends, click, offset=record.offset, epoch=1, policy=policy)
-        facts.last[click.user_id] = place
-        facts.n_applied += 1
-    facts.states = {user_id: encode_state(state) for user_id, state in states.items()}
-    facts.trends = {partition: trends.items for partition, trends in counts.items()}
-    return facts
+        reference.put(record)
+    return reference
 
 
 def newest(records: Iterable[Record]) -> dict[str, Record]:

@@ -27,13 +27,13 @@ from recsys.metrics import hit, paired_bootstrap
 from recsys.records import decode_vectors
 from recsys.versions import parse_version
 from streams import topics
+from streams.reference import ClicksReference
 from tests.end_to_end.deployment import Deployment, Part, until
 from tests.end_to_end.log_facts import (
-    Facts,
     events_of,
-    fold_plainly,
     letters_in,
     newest,
+    reference_of,
     states_in,
     trends_in,
 )
@@ -247,13 +247,13 @@ async def has_model(gateway: Part) -> bool:
 
 async def check_every_event_is_accounted_for(
     shop: Deployment, lines: Sequence[Line], bad: dict[tuple[int, int], str]
-) -> Facts:
+) -> ClicksReference:
     """Applied + dead-lettered = produced, told from the topics alone, three times over."""
     clicks = await shop.records(topics.CLICKS)
     ends = await shop.end_offsets(topics.CLICKS)
     assert len(clicks) == sum(ends.values()) == len(lines) + len(bad)
-    facts = fold_plainly(clicks, shop.settings)
-    assert facts.n_applied == len(lines)
+    facts = reference_of(clicks, shop.settings)
+    assert facts.n_clicks == len(lines)
 
     # Each bad message has one dead letter with the reason that the contract's table gives it, and nothing else has.
     letters = letters_in(await shop.records(topics.DEAD_LETTERS), shop.prefix + topics.CLICKS)
@@ -266,7 +266,7 @@ async def check_every_event_is_accounted_for(
 
     states = await until(newest_states, "the states of all users stand in their topic", every_s=0.5)
     assert events_of(states) == {(line.user_id, short_hash(line.event_id)) for line in lines}
-    assert states == facts.states
+    assert states == facts.packed_states()
 
     # Nothing counted twice: the counts that all users share add up to the number of lines.
     async def counts() -> dict[int, Any] | None:
@@ -278,11 +278,11 @@ async def check_every_event_is_accounted_for(
 
     trends = await until(counts, "the counts of all lines are published", every_s=0.5)
     assert sum(trend.count for items in trends.values() for trend in items.values()) == len(lines)
-    assert trends == facts.trends
+    assert trends == facts.counts
     return facts
 
 
-async def check_lists(store: redis.asyncio.Redis, shop: Deployment, facts: Facts) -> None:
+async def check_lists(store: redis.asyncio.Redis, shop: Deployment, facts: ClicksReference) -> None:
     """Each active user's list, in Redis and on the topic, carries that user's last applied offset."""
     on_topic = newest(await shop.records(topics.RECOMMENDATIONS))
     assert on_topic.keys() == facts.last.keys()

@@ -14,8 +14,9 @@ from kafka import KafkaAdminClient
 
 from streams import topics
 from streams.log.base import Record
+from streams.reference import ClicksReference
 from tests.end_to_end.deployment import Deployment, Part, until
-from tests.end_to_end.log_facts import Facts, fold_plainly, states_in, trends_in
+from tests.end_to_end.log_facts import reference_of, states_in, trends_in
 from tests.services.kafka import Broker
 from tests.services.redis import RedisServer
 
@@ -59,11 +60,11 @@ async def produce_products(shop: Deployment, item_ids: Sequence[str]) -> None:
         await producer.flush()
 
 
-async def facts_of(shop: Deployment) -> Facts:
-    return fold_plainly(await shop.records(topics.CLICKS), shop.settings)
+async def facts_of(shop: Deployment) -> ClicksReference:
+    return reference_of(await shop.records(topics.CLICKS), shop.settings)
 
 
-async def lists_answer(shop: Deployment, facts: Facts) -> bool:
+async def lists_answer(shop: Deployment, facts: ClicksReference) -> bool:
     """Whether each user's list in Redis answers that user's newest click."""
     async with shop.redis() as store:
         for user_id, (_, offset) in facts.last.items():
@@ -73,7 +74,7 @@ async def lists_answer(shop: Deployment, facts: Facts) -> bool:
     return True
 
 
-async def check_once_each(shop: Deployment, facts: Facts) -> None:
+async def check_once_each(shop: Deployment, facts: ClicksReference) -> None:
     """States and counts equal those of a plain fold: byte for byte, whatever crashed in between."""
     await until(lambda: lists_answer(shop, facts), "all lists answer the newest clicks")
 
@@ -81,14 +82,14 @@ async def check_once_each(shop: Deployment, facts: Facts) -> None:
         return states_in(await shop.records(topics.USER_STATE)).keys() == facts.states.keys()
 
     await until(states, "all states stand in their topic")
-    assert states_in(await shop.records(topics.USER_STATE)) == facts.states
+    assert states_in(await shop.records(topics.USER_STATE)) == facts.packed_states()
 
     async def counts() -> Any:
         found, complete = trends_in(await shop.records(topics.TRENDS))
         is_complete = all(complete.get(partition, -1) >= offset for partition, offset in facts.last.values())
         return found if is_complete else None
 
-    assert await until(counts, "all counts are published") == facts.trends
+    assert await until(counts, "all counts are published") == facts.counts
 
 
 @pytest.fixture
@@ -120,7 +121,7 @@ async def test_a_killed_worker_is_started_again_and_nothing_is_lost_or_counted_t
     await producing
 
     facts = await facts_of(shop)
-    assert facts.n_applied == 2000
+    assert facts.n_clicks == 2000
     await until(lambda: recommend.child_pid not in (None, first_life), "the supervisor starts another")
     await check_once_each(shop, facts)
     assert "SIGKILL" in recommend.log()
@@ -283,7 +284,7 @@ def committed(shop: Deployment) -> dict[int, int]:
         admin.close()
 
 
-def ends_of(facts: Facts) -> dict[int, int]:
+def ends_of(facts: ClicksReference) -> dict[int, int]:
     ends: dict[int, int] = {}
     for partition, offset in facts.last.values():
         ends[partition] = max(ends.get(partition, 0), offset + 1)
