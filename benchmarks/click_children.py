@@ -17,7 +17,7 @@ from benchmarks.click_steps import measure_steps
 from streams import topics
 from streams.agents.recommend import ClickProcessor
 from streams.policy import recommend_policy
-from streams.processes import Worker, outside, running
+from streams.processes import Worker, outside, running, use_quick_loops
 from streams.settings import Settings
 from streams.shared_views import SharedViews
 
@@ -129,6 +129,7 @@ class OurWorker:
 
 def run_ours(settings: Settings, pipe: Connection) -> None:
     logging.basicConfig(level=logging.WARNING)
+    use_quick_loops()
     asyncio.run(_run_ours(settings, pipe))
 
 

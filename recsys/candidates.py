@@ -72,7 +72,7 @@ class NeighbourRows:
                 if nearest is not None and nearest is not self._held.get(row):
                     self._held[row] = nearest
                     related, amounts = self._items.rows(nearest.item_ids), np.array(nearest.scores, dtype=np.float32)
-                    self._related.put(np.array([row]), np.zeros_like(related), related, amounts)
+                    self._related.put(np.array([row]), related[None, :NEIGHBOURS], amounts[None, :NEIGHBOURS])
         return self._related.of(rows)
 
 

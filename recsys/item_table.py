@@ -74,25 +74,6 @@ class ItemTable:
         self._visible[row] = visible
         self._groups[row] = self._group_codes.setdefault(group_id, len(self._group_codes))
 
-    def distinct(self, keys: Rows, n_users: int = 1) -> tuple[NDArray[np.bool_], Rows]:
-        """Which keys stand for all that are equal to them, and for each key the number of the one that does.
-
-        O(keys), without sorting, in a scratch area of 8 bytes for each user and item.
-
-        Parameters
-        ----------
-        keys : ndarray of intp, shape (n,)
-            user · number of items + row, for users from 0 to below `n_users`
-        """
-        if n_users * len(self.ids) > len(self._scratch):
-            self._scratch = np.zeros(n_users * len(self._hashes), dtype=np.intp)
-        here = np.arange(len(keys))
-        # Whichever entry of a key is written last stands for all of them; what other calls left there is overwritten.
-        self._scratch[keys] = here
-        standing = self._scratch[keys]
-        stands: NDArray[np.bool_] = standing == here
-        return stands, (np.cumsum(stands) - 1)[standing]
-
     def scratch(self) -> Rows:
         """A cell for each item, of any content, for whoever works on rows; nobody else's content is kept."""
         if len(self._scratch) < len(self.ids):

@@ -25,26 +25,20 @@ class RelatedRows:
         self._rows = np.zeros((64, width), dtype=np.int32)
         self._amounts = np.zeros((64, width), dtype=np.float32)
 
-    def put(self, rows: Rows, owners: Rows, related: Rows, amounts: NDArray[np.floating]) -> None:
+    def put(self, rows: Rows, related: NDArray[np.integer], amounts: NDArray[np.float32]) -> None:
         """Say what is related to some rows, in the place of what was said before.
 
         Parameters
         ----------
         rows : ndarray of intp, shape (n,); distinct
-        owners : ndarray of intp, shape (m,), rising
-            Place in `rows` of the row that an entry belongs to.
-        related : ndarray of intp, shape (m,)
-        amounts : ndarray of float, shape (m,); above 0
-            Of each row's entries the first `width` are kept.
+        related : ndarray of int, shape (n, at most `width`)
+        amounts : ndarray of float32, the same shape; 0 is no entry
         """
         slots = self._slots_of(rows)
-        starts = np.searchsorted(owners, np.arange(len(rows)))
-        columns = np.arange(len(owners)) - starts[owners]
-        kept = columns < self.width
-        at = slots[owners[kept]], columns[kept]
-        self._amounts[slots] = 0.0
-        self._rows[at] = related[kept]
-        self._amounts[at] = amounts[kept]
+        given = related.shape[1]
+        self._rows[slots, :given] = related
+        self._amounts[slots, :given] = amounts
+        self._amounts[slots, given:] = 0.0
 
     def _slots_of(self, rows: Rows) -> NDArray[np.int32]:
         """The rows' slots; new ones where they have none."""

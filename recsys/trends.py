@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.compiled import compiled
 from recsys.errors import StateError
 from recsys.history import Interaction
 from recsys.item_table import ItemTable
@@ -233,16 +234,17 @@ class Trends:
 
     def _work_out(self, rows: Sequence[int]) -> None:
         """Find the partners of some items: the pairs of all partitions summed, in their order; of too many the best."""
-        items = self._items
-        parts = [(place, part) for place, row in enumerate(rows) for _, part in sorted(self._parts[row].items())]
-        owners = np.repeat([place for place, _ in parts], [len(part.rows) for _, part in parts])
-        partners = np.concatenate([part.rows for _, part in parts]).astype(np.intp)
-        stands, places = items.distinct(owners * len(items.ids) + partners, len(rows))
-        owners, partners = owners[stands], partners[stands]
-        given = np.concatenate([part.amounts for _, part in parts], dtype=np.float64)
-        amounts: NDArray[np.float64] = np.bincount(places, given, len(partners)).astype(np.float64, copy=False)
-        order = np.lexsort((items.hashes[partners], -amounts, owners))
-        self._partners.put(np.array(rows), owners[order], partners[order], amounts[order])
+        parts = [[part for _, part in sorted(self._parts[row].items())] for row in rows]
+        lengths = [sum(len(part.rows) for part in of_row) for of_row in parts]
+        together, amounts = _sums(
+            np.cumsum([0, *lengths], dtype=np.intp),
+            np.concatenate([part.rows for of_row in parts for part in of_row]),
+            np.concatenate([part.amounts for of_row in parts for part in of_row]),
+            self._items.hashes,
+            self._items.scratch(),
+            self.policy.partners,
+        )
+        self._partners.put(np.array(rows), together, amounts)
 
     def refresh(self, limit: int = 300) -> None:
         """Work out anew which items are the most popular; 1 ms for 100,000 items, so at most once a second."""
@@ -288,6 +290,60 @@ class Trends:
             self._counts = np.concatenate([self._counts, np.zeros(added)])
             self._root_counts = np.concatenate([self._root_counts, np.ones(added)])
             self._levels = np.concatenate([self._levels, np.full(added, -np.inf)])
+
+
+@compiled
+def _sums(
+    bounds: Rows,
+    partners: NDArray[np.int32],
+    given: NDArray[np.float32],
+    hashes: NDArray[np.uint64],
+    scratch: Rows,
+    width: int,
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Sum what several parts say of the same pairs, and keep the strongest of each item; equal ones by rising hash.
+
+    Parameters
+    ----------
+    bounds : shape (n + 1,)
+        Item i's entries stand from `bounds[i]` to `bounds[i + 1]` in `partners` and `given`.
+    scratch : a cell for each row, of any content
+
+    Returns
+    -------
+    rows, amounts : shape (n, width), strongest first; 0 where there are no more
+    """
+    n_items = len(bounds) - 1
+    rows = np.zeros((n_items, width), dtype=np.int32)
+    amounts = np.zeros((n_items, width), dtype=np.float32)
+    distinct = np.empty(len(partners), dtype=np.int32)
+    sums = np.empty(len(partners))
+    best = np.empty(width, dtype=np.intp)
+    for item in range(n_items):
+        n = 0
+        for entry in range(bounds[item], bounds[item + 1]):
+            partner = partners[entry]
+            at = scratch[partner]
+            if not (0 <= at < n and distinct[at] == partner):
+                at, n = n, n + 1
+                scratch[partner], distinct[at], sums[at] = at, partner, 0.0
+            sums[at] += given[entry]
+        kept = 0
+        for place in range(n):
+            at, name = kept, hashes[distinct[place]]
+            while at > 0 and (
+                sums[place] > sums[best[at - 1]]
+                or (sums[place] == sums[best[at - 1]] and name < hashes[distinct[best[at - 1]]])
+            ):
+                at -= 1
+            if at < width:
+                kept = min(kept + 1, width)
+                for later in range(kept - 1, at, -1):
+                    best[later] = best[later - 1]
+                best[at] = place
+        for column in range(kept):
+            rows[item, column], amounts[item, column] = distinct[best[column]], sums[best[column]]
+    return rows, amounts
 
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -5,8 +5,10 @@ an event. So we wait for one event and then take what the queue holds: no timer,
 grow by themselves under load.
 """
 
-from collections.abc import AsyncIterator, Iterable
-from typing import Any
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from types import TracebackType
+from typing import Any, Self
 
 
 async def drained(app: Any, stream: Any, limit: int = 256) -> AsyncIterator[list[Any]]:
@@ -38,3 +40,49 @@ def ack(batch: Iterable[Any]) -> None:
 def _is_current(app: Any, message: Any) -> bool:
     """Whether the partition is still ours as it was when the message came."""
     return bool(app.flow_control.is_active()) and message.generation_id == app.consumer_generation_id
+
+
+class OneBehind:
+    """Runs one step while the caller prepares the next: steps never overlap, and begin in the order they were given.
+
+    A failure is raised to whoever gives the next step. As none may come for long, it is also told to `crash` at once.
+    """
+
+    def __init__(self, crash: Callable[[BaseException], Awaitable[None]]) -> None:
+        self._crash = crash
+        self._step: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the step that is running, unless all went well: then wait for it."""
+        if error is not None and self._step is not None:
+            self._step.cancel()
+            await asyncio.gather(self._step, return_exceptions=True)
+        else:
+            await self.wait()
+
+    async def start(self, step: Coroutine[Any, Any, None]) -> None:
+        """Begin a step once the one before is done; raises what that one raised."""
+        try:
+            await self.wait()
+        except BaseException:
+            step.close()
+            raise
+        self._step = asyncio.create_task(self._run(step))
+
+    async def wait(self) -> None:
+        """Wait for the step that is running; raises what it raised."""
+        if self._step is not None:
+            await self._step
+            self._step = None
+
+    async def _run(self, step: Coroutine[Any, Any, None]) -> None:
+        try:
+            await step
+        except Exception as error:
+            await self._crash(error)
+            raise

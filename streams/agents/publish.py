@@ -9,7 +9,7 @@ import msgspec
 
 from recsys.search import similar
 from streams.agents.partition import ClickPartition
-from streams.agents.recommend import ClickProcessor
+from streams.agents.recommend import ClickProcessor, Refreshes
 from streams.agents.relist import relist, users_with
 from streams.policy import recommend_policy
 from streams.retry import until_available
@@ -104,5 +104,7 @@ class Publisher:
                     await self._relist(short[start : start + RELIST_AT_ONCE], owned)
 
     async def _relist(self, user_ids: Sequence[str], owned: ClickPartition) -> None:
-        refreshes = relist(user_ids, owned, self._views.now(), self._policy, self._settings, self._now_ms)
-        await until_available(partial(self._processor.emit, refreshes))
+        def make(user_ids: list[str]) -> Refreshes:
+            return relist(user_ids, owned, self._views.now(), self._policy, self._settings, self._now_ms)
+
+        await self._processor.publish_anew(user_ids, make)

@@ -7,8 +7,8 @@ import faust
 from mode.supervisors import CrashingSupervisor
 
 from streams import topics
-from streams.agents.batches import ack, drained
-from streams.agents.recommend import ClickProcessor
+from streams.agents.batches import OneBehind, ack, drained
+from streams.agents.recommend import ClickProcessor, Refreshes
 from streams.apps import app_id, make_app
 from streams.log.base import Record
 from streams.settings import Settings
@@ -21,7 +21,8 @@ def recommend_app(settings: Settings, processor: ClickProcessor) -> faust.App:
     """An application with one agent on `clicks`.
 
     Faust acks an event when its loop leaves it, also when the body raised, which would lose the click: so batches are
-    drained unacked and acked as the last statement, and an error stops the process (`CrashingSupervisor`).
+    drained unacked and acked once all they led to is written, and an error stops the process (`CrashingSupervisor`).
+    While one batch is being written, the next is folded.
     """
     app = make_app(settings, "recommend")
     clicks = app.topic(
@@ -55,9 +56,15 @@ def recommend_app(settings: Settings, processor: ClickProcessor) -> faust.App:
 
     @app.agent(clicks, concurrency=1, supervisor_strategy=CrashingSupervisor)  # type: ignore[untyped-decorator]
     async def recommend(stream: Any) -> None:
-        async for batch in drained(app, stream, limit=BATCH):
-            if await processor.process([to_record(event.message) for event in batch]):
+        async def finish(batch: list[Any], refreshes: Refreshes) -> None:
+            if await processor.publish(refreshes):
                 ack(batch)
+
+        async with OneBehind(app.crash) as publishing:
+            async for batch in drained(app, stream, limit=BATCH):
+                refreshes = await processor.take([to_record(event.message) for event in batch])
+                if refreshes is not None:
+                    await publishing.start(finish(batch, refreshes))
 
     return app
 

@@ -24,6 +24,16 @@ class DirectDeliveryMixin(Consumer):  # type: ignore[misc]
 
     _n_acked: int
 
+    def on_buffer_full(self, tp: TP) -> None:
+        """Fetch on: delivery waits by itself where the queue is full.
+
+        Faust would leave the partition out of the fetch that comes next, and so of one that may wait for a second; and
+        with all partitions left out, it sleeps for one.
+        """
+
+    def on_buffer_drop(self, tp: TP) -> None:
+        """Nothing was left out."""
+
     async def _drain_messages(self, fetcher: Any) -> None:
         """Deliver what is fetched until the consumer or the fetcher stops; a task of Faust's fetcher."""
         try:

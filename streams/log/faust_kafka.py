@@ -7,9 +7,26 @@ from faust.transport.drivers import aiokafka as driver
 from streams.log.faust_delivery import DirectDeliveryMixin
 from streams.log.faust_safe import SafeConsumerMixin, SafeProducerMixin
 
+FETCH_MAX_WAIT_MS = 50
+"""How long the broker may hold a fetch back. The client has one at a time in flight: while it waits for partitions that
+are read to their end, the others stand still, 1.5 s with the driver's own setting. Halved, an idle worker asks twice as
+often (a fetch costs 0.3 ms)."""
+
+
+class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
+    """Fetches without letting one partition wait for another."""
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS
+        return consumer
+
 
 class Consumer(SafeConsumerMixin, DirectDeliveryMixin, driver.Consumer):  # type: ignore[misc]
     """Commits only what is done, delivers without a task for each message."""
+
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
 
 class Producer(SafeProducerMixin, driver.Producer):  # type: ignore[misc]

@@ -142,6 +142,25 @@ async def _play(steps: list[tuple[str, int]]) -> None:
         assert consumer._new_offset(AT) == end
 
 
+class TestDelivery:
+    @pytest.mark.parametrize(("transport", "is_fetched"), [(stock.Transport, False), (Transport, True)])
+    async def test_faust_leaves_a_partition_with_a_full_queue_out_of_the_next_fetch_and_we_do_not(
+        self, transport: Any, is_fetched: bool
+    ) -> None:
+        """That fetch may wait for a second, and with all partitions left out Faust sleeps for one."""
+        with an_app(transport) as app:
+            app.consumer._active_partitions = {AT}
+            app.consumer.on_buffer_full(AT)
+            assert (AT in app.consumer._active_partitions) is is_fetched
+
+    async def test_a_fetch_is_not_held_back_for_partitions_that_are_read_to_their_end(self) -> None:
+        """The driver fixes 1.5 s, for which all other partitions stand still."""
+        with an_app() as app:
+            consumer = app.consumer._thread._create_worker_consumer(app.transport)
+            assert consumer._fetch_max_wait_ms <= 100
+            await consumer.stop()
+
+
 class TestFlush:
     @pytest.mark.parametrize(("transport", "is_early"), [(stock.Transport, True), (Transport, False)])
     async def test_faust_flushes_past_a_message_in_hand_and_we_do_not(self, transport: Any, is_early: bool) -> None:

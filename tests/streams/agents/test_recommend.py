@@ -1,8 +1,10 @@
 """Clicks through the processor on a real log and a real Redis: lists, changelog, dead letters, crashes."""
 
+import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,6 +20,7 @@ from streams.agents import recommend
 from streams.agents.partition import COUNTED_TO_KEY, read_to_end
 from streams.agents.publish import Publisher
 from streams.agents.recommend import ClickProcessor
+from streams.agents.relist import relist
 from streams.log.base import NewRecord, Record
 from streams.log.open import open_log
 from streams.policy import recommend_policy
@@ -223,6 +226,59 @@ async def test_a_topic_created_anew_starts_a_new_epoch(bench: Bench, tmp_path: P
     assert made["version"].startswith("0002-")
 
 
+async def test_a_batch_is_folded_while_the_one_before_is_written_and_written_after_it(bench: Bench):
+    batches = [await bench.produce(a_click(item_id=item)) for item in ("lamp", "shoe")]
+    bench.log = log = HeldUp(bench.log)
+    processor = bench.processor()
+    first = await processor.take(batches[0])
+    writing = asyncio.create_task(processor.publish(first))
+    await log.is_asked.wait()
+    second = await processor.take(batches[1])
+    waiting = asyncio.create_task(processor.publish(second))
+    await asyncio.sleep(0)
+    assert log.n_asked == 1
+    log.may_go_on.set()
+
+    assert await writing
+    assert await waiting
+    states = [decode_state(record.value) for record in await bench.topic(topics.USER_STATE)]
+    assert [len(state.history) for state in states] == [1, 2]
+
+
+async def test_a_list_made_anew_waits_for_the_batches_that_have_its_user(bench: Bench):
+    """Its revision counts from the newest event, so it would overtake the list of that event."""
+    batches = [await bench.produce(a_click(item_id=item)) for item in ("lamp", "shoe")]
+    bench.log = log = HeldUp(bench.log)
+    processor = bench.processor()
+    first = await processor.take(batches[0])
+    writing = asyncio.create_task(processor.publish(first))
+    await log.is_asked.wait()
+    anew = asyncio.create_task(processor.publish_anew(["ann"], partial(made_anew, bench, processor)))
+    await asyncio.sleep(0)
+    second = await processor.take(batches[1])
+    waiting = asyncio.create_task(processor.publish(second))
+    log.may_go_on.set()
+    await asyncio.gather(writing, waiting, anew)
+
+    versions = [json.loads(record.value)["version"] for record in await bench.topic(topics.RECOMMENDATIONS)]
+    assert len(versions) == 3
+    assert versions == sorted(versions)
+
+
+async def test_what_was_folded_before_the_partitions_were_taken_away_is_not_written(bench: Bench):
+    processor = bench.processor()
+    folded = await processor.take(await bench.produce(a_click()))
+    processor.forget()
+
+    assert not await processor.publish(folded)
+    assert await bench.topic(topics.USER_STATE) == []
+
+
+def made_anew(bench: Bench, processor: ClickProcessor, user_ids: list[str]) -> recommend.Refreshes:
+    [owned] = processor.partitions.values()
+    return relist(user_ids, owned, processor._views(), bench.policy, bench.settings, lambda: NOON_MS)
+
+
 class Wrapped:
     """A log that does one thing otherwise."""
 
@@ -231,6 +287,21 @@ class Wrapped:
 
     def __getattr__(self, name):
         return getattr(self._log, name)
+
+
+class HeldUp(Wrapped):
+    """A log that takes nothing until it is told to."""
+
+    def __init__(self, log):
+        super().__init__(log)
+        self.n_asked = 0
+        self.is_asked, self.may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def append_many(self, records):
+        self.n_asked += 1
+        self.is_asked.set()
+        await self.may_go_on.wait()
+        return await self._log.append_many(records)
 
 
 class RevokesWhileRead(Wrapped):
