@@ -18,6 +18,7 @@ from recsys.errors import ConfigError, RecsysError
 from streams.agents.publish import Publisher
 from streams.agents.recommend import ClickProcessor
 from streams.agents.recommend_app import recommend_app
+from streams.agents.restore import Restorer
 from streams.clock import wall_clock_ms
 from streams.log.base import Log
 from streams.log.open import open_log
@@ -43,6 +44,8 @@ PUBLISH_TRENDS_S = 1.0
 PUBLISH_TRENDING_S = 2.0
 RELIST_S = 5.0
 """Raw lists lose a hidden product within 60 s; the passes over all users' lists are that far apart at least."""
+RESTORE_S = 2.0
+"""How often a worker asks whether Redis is still the one that it has filled."""
 logger = logging.getLogger(__name__)
 
 
@@ -164,6 +167,8 @@ class Worker:
                 group.create_task(every(RELIST_S, publisher.relist_hidden))
                 group.create_task(every(PUBLISH_TRENDING_S, publisher.relist_short))
                 group.create_task(publisher.publish_similar())
+                restorer = Restorer(self.settings, parts.log, parts.store, self.views, self.processor, publisher)
+                group.create_task(every(RESTORE_S, restorer.step))
 
     async def _watch(self) -> None:
         while True:

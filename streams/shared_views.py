@@ -42,11 +42,12 @@ logger = logging.getLogger(__name__)
 class SharedViews:
     """Catalogue, factors and trends, each kept live from its compacted topics."""
 
-    def __init__(self, settings: Settings, log: Log, policy: RecommendPolicy, name: str = "views") -> None:
-        """`name` tells apart the processes that share a data folder."""
+    def __init__(self, settings: Settings, log: Log, policy: RecommendPolicy, name: str | None = "views") -> None:
+        """`name` tells apart the processes that share a data folder; without one, no snapshot is read or written."""
         prefix = settings.topic_prefix
         self._log = log
-        self._file = CatalogueFile(settings.data_dir / "snapshots", f"catalogue-{name}", prefix + topics.CATALOG)
+        folder = settings.data_dir / "snapshots"
+        self._file = CatalogueFile(folder, f"catalogue-{name}", prefix + topics.CATALOG) if name else None
         self.catalogue = Catalogue()
         self.items = ItemTable()
         self.trends = Trends(self.items, policy.trends)
@@ -94,6 +95,8 @@ class SharedViews:
             self._is_warm.set()
 
     async def _restore(self) -> None:
+        if self._file is None:
+            return
         ends = await until_available(lambda: self._log.end_offsets(self.catalog.topic))
         found = await self._file.load(ends, wall_clock_ms())
         if found is None:
@@ -113,7 +116,8 @@ class SharedViews:
 
     async def save(self) -> None:
         """Write the catalogue's snapshot if anything came since the last."""
-        await self._file.save(self.catalogue, dict(self.catalog.offsets), wall_clock_ms())
+        if self._file is not None:
+            await self._file.save(self.catalogue, dict(self.catalog.offsets), wall_clock_ms())
 
     async def wait_caught_up(self) -> None:
         """Wait until everything is read and ranking is compiled."""
@@ -155,6 +159,10 @@ class SharedViews:
         for item_id in taken:
             del self._without_similar[item_id]
         return taken
+
+    def want_similar(self) -> None:
+        """Have `take_without_similar` give every item with vectors once more."""
+        self._without_similar = {item_id: None for item_id in self.catalogue if self.catalogue.vectors_origin(item_id)}
 
     def _put_trend(self, record: Record) -> None:
         if record.value is not None and record.key != COUNTED_TO_KEY:

@@ -6,7 +6,19 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli import dead_letters, demo, doctor, evaluate, gateway, import_feed, replay, topics, trainer, worker
+from gateway.cli import (
+    dead_letters,
+    demo,
+    doctor,
+    evaluate,
+    gateway,
+    import_feed,
+    rebuild,
+    replay,
+    topics,
+    trainer,
+    worker,
+)
 from recsys.errors import RecsysError
 
 app = typer.Typer(
@@ -27,6 +39,7 @@ app.command("topics")(topics.topics)
 app.command("import")(import_feed.import_feed)
 app.command("replay")(replay.replay)
 app.command("evaluate")(evaluate.evaluate_log)
+app.add_typer(rebuild.app, name="rebuild")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command("doctor")(doctor.doctor)
 

@@ -73,7 +73,7 @@ async def recover(
     ----------
     first_offset : the first event that is to be processed; everything before it is in the states
     """
-    states = await _read_states(log, topics.user_state, partition)
+    states = await read_states(log, topics.user_state, partition)
     newest = max((Version(state.epoch, state.offset) for state in states.values()), default=Version(1, -1))
     end = (await log.end_offsets(topics.clicks))[partition]
     epoch = newest.epoch
@@ -93,7 +93,7 @@ async def recover(
     return owned
 
 
-async def _read_states(log: Log, topic: str, partition: int) -> dict[str, UserState]:
+async def read_states(log: Log, topic: str, partition: int) -> dict[str, UserState]:
     """Every user's newest state: a stale writer's late record never wins over a newer one."""
     states: dict[str, UserState] = {}
     for record in await read_to_end(log, topic, partition):

@@ -5,22 +5,16 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
-import msgspec
-
-from recsys.search import similar
 from streams.agents.partition import ClickPartition
 from streams.agents.recommend import ClickProcessor, Refreshes
 from streams.agents.relist import relist, users_with
 from streams.policy import recommend_policy
+from streams.rebuild import similar_items, trending_scores
 from streams.retry import until_available
 from streams.settings import Settings
 from streams.shared_views import SharedViews
 from streams.stores.redis import RedisStore
 
-TRENDING = 200
-"""Items in `freshet:trending`."""
-SIMILAR = 20
-"""Items in each `freshet:similar:{item_id}`."""
 SIMILAR_SHARE = 0.1
 """Share of one core's time that goes into similar items: at 100,000 products all are done in some hours."""
 SIMILAR_AT_ONCE = 10
@@ -52,11 +46,7 @@ class Publisher:
 
     async def publish_trending(self) -> None:
         """Replace the popular items in Redis."""
-        rows, popularity = self._views.trends.top(TRENDING)
-        items, visible = self._views.items, self._views.items.visible
-        scores = {
-            items.ids[row]: score for row, score in zip(rows.tolist(), popularity.tolist(), strict=True) if visible[row]
-        }
+        scores = trending_scores(self._views)
         if self.is_owner and scores:
             await until_available(partial(self._store.set_trending, scores))
 
@@ -68,17 +58,9 @@ class Publisher:
                 await asyncio.sleep(1.0)
                 continue
             started = time.monotonic()
-            found = await asyncio.to_thread(self._similar, waiting)
+            found = await asyncio.to_thread(similar_items, self._views, waiting)
             await until_available(partial(self._store.put_similar, found))
             await asyncio.sleep((time.monotonic() - started) * (1 - SIMILAR_SHARE) / SIMILAR_SHARE)
-
-    def _similar(self, item_ids: list[str]) -> dict[str, bytes]:
-        catalogue = self._views.catalogue
-        return {
-            item_id: msgspec.json.encode(similar(catalogue, item_id, SIMILAR))
-            for item_id in item_ids
-            if catalogue.is_visible(item_id)
-        }
 
     async def relist_hidden(self) -> None:
         """Make those lists anew that name what was hidden or deleted since the last call."""
@@ -89,7 +71,7 @@ class Publisher:
             user_ids = await until_available(partial(users_with, hidden, owned, self._store))
             if self._processor.partitions.get(owned.partition) is not owned or not user_ids:
                 continue
-            await self._relist(user_ids, owned)
+            await self.relist(user_ids, owned)
 
     async def relist_short(self) -> None:
         """Make those lists anew that were not full, when there are more products than at the last call."""
@@ -101,9 +83,11 @@ class Publisher:
             short = sorted(owned.short)
             for start in range(0, len(short), RELIST_AT_ONCE):
                 if self._processor.partitions.get(owned.partition) is owned:
-                    await self._relist(short[start : start + RELIST_AT_ONCE], owned)
+                    await self.relist(short[start : start + RELIST_AT_ONCE], owned)
 
-    async def _relist(self, user_ids: Sequence[str], owned: ClickPartition) -> None:
+    async def relist(self, user_ids: Sequence[str], owned: ClickPartition) -> None:
+        """Make the lists of some users of a partition anew, and publish them."""
+
         def make(user_ids: list[str]) -> Refreshes:
             return relist(user_ids, owned, self._views.now(), self._policy, self._settings, self._now_ms)
 

@@ -94,6 +94,7 @@ class RedisStore:
         self._hidden = prefix + "freshet:hidden"
         self._trending = prefix + "freshet:trending"
         self._channel = prefix + "freshet:recs"
+        self._whole = prefix + "freshet:whole"
 
     async def close(self) -> None:
         with redis_errors("close its connections"):
@@ -104,6 +105,20 @@ class RedisStore:
     async def ping(self) -> None:
         """Raise UnavailableError unless the server answers."""
         await self._call("answer", "PING")
+
+    async def run_id(self) -> str:
+        """Names this life of this server: another one may have lost what was written."""
+        reply = await self._call("name itself", "INFO", "server")
+        return str(reply.get("run_id", ""))
+
+    async def get_whole(self) -> dict[str, str]:
+        """Which parts of the view are complete: their names, and what was said of each."""
+        reply = await self._call("say what it has whole", "HGETALL", self._whole)
+        return {name.decode(): value.decode() for name, value in reply.items()}
+
+    async def set_whole(self, marks: Mapping[str, str]) -> None:
+        """Say of some parts of the view how complete they are."""
+        await self._call("note what it has whole", "HSET", self._whole, *itertools.chain.from_iterable(marks.items()))
 
     async def put_lists(self, writes: Sequence[ListWrite]) -> int:
         """Write what is newer than what stands there, and tell the channel of each list that changed.
@@ -187,6 +202,11 @@ class RedisStore:
         reply = await self._call("read a card", "HGETALL", self._card + item_id)
         return {name.decode(): value.decode() for name, value in reply.items()}
 
+    async def get_cards(self, item_ids: Sequence[str]) -> list[dict[str, str]]:
+        """The cards of several items in one round trip, in their order; empty for one that is not there."""
+        replies = await self._send("read cards", [("HGETALL", self._card + item_id) for item_id in item_ids])
+        return [{name.decode(): value.decode() for name, value in reply.items()} for reply in replies]
+
     async def delete_cards(self, item_ids: Iterable[str]) -> None:
         """Remove the cards and the similar items of deleted items."""
         commands = [
@@ -250,14 +270,15 @@ class RedisStore:
         with redis_errors(doing):
             return await self._client.execute_command(*command)  # type: ignore[no-untyped-call]
 
-    async def _send(self, doing: str, commands: Sequence[tuple[Any, ...]], transaction: bool = False) -> None:
+    async def _send(self, doing: str, commands: Sequence[tuple[Any, ...]], transaction: bool = False) -> list[Any]:
         if not commands:
-            return
+            return []
         with redis_errors(doing):
             async with self._client.pipeline(transaction=transaction) as pipeline:
                 for command in commands:
                     pipeline.execute_command(*command)
-                await pipeline.execute()
+                replies: list[Any] = await pipeline.execute()
+                return replies
 
 
 def _pool(url: str, *, retries: int, max_connections: int) -> BlockingConnectionPool:
