@@ -48,6 +48,7 @@ sizes = st.tuples(st.integers(0, 6), st.integers(0, 6))
 steps = st.one_of(
     st.tuples(st.just("take"), sizes),
     st.tuples(st.just("die while taking"), sizes, st.integers(0, 12)),
+    st.tuples(st.just("die between two batches"), sizes, st.integers(0, 12)),
     st.tuples(st.just("commit"), st.integers(0, PARTITIONS - 1)),
     st.tuples(st.just("publish counts")),
     st.tuples(st.just("die while publishing counts"), st.integers(0, 6)),
@@ -84,14 +85,23 @@ class Deployment:
         self.worker = ClickProcessor(SETTINGS, self.log, self.store, lambda: views, POLICY, lambda: NOON_MS)
         self.next = list(self.committed)
 
-    async def take(self, sizes):
+    def next_batch(self, sizes):
         batch = []
         for partition, size in enumerate(sizes):
             start = self.next[partition]
             batch += self.log.records[topics.CLICKS, partition][start : start + size]
-        assert await self.worker.process(batch)
         for record in batch:
             self.next[record.partition] = record.offset + 1
+        return batch
+
+    async def take(self, sizes):
+        assert await self.worker.process(self.next_batch(sizes))
+
+    async def take_two(self, sizes):
+        """Fold a second batch while the first is written."""
+        first = await self.worker.take(self.next_batch(sizes))
+        await self.worker.take(self.next_batch(sizes))
+        await self.worker.publish(first)
 
     async def do(self, step):
         match step:
@@ -101,6 +111,11 @@ class Deployment:
                 self.log.survive = survive
                 with contextlib.suppress(BrokenOff):
                     await self.take(sizes)
+                self.start()
+            case ("die between two batches", sizes, survive):
+                self.log.survive = survive
+                with contextlib.suppress(BrokenOff):
+                    await self.take_two(sizes)
                 self.start()
             case ("commit", partition):
                 self.committed[partition] = self.next[partition]
