@@ -41,6 +41,7 @@ STOP_WITHIN_S = 17.0
 CANCEL_AGAIN_S = 0.5
 WATCH_S = 0.5
 PUBLISH_TRENDS_S = 1.0
+PUBLISH_OWED_S = 0.25
 PUBLISH_TRENDING_S = 2.0
 RELIST_S = 5.0
 """Raw lists lose a hidden product within 60 s; the passes over all users' lists are that far apart at least."""
@@ -163,6 +164,7 @@ class Worker:
                 parts = self._parts
                 publisher = Publisher(self.settings, parts.store, self.views, self.processor, wall_clock_ms)
                 group.create_task(every(PUBLISH_TRENDS_S, self.processor.publish_trends))
+                group.create_task(every(PUBLISH_OWED_S, self.processor.publish_owed))
                 group.create_task(every(PUBLISH_TRENDING_S, publisher.publish_trending))
                 group.create_task(every(RELIST_S, publisher.relist_hidden))
                 group.create_task(every(PUBLISH_TRENDING_S, publisher.relist_short))
@@ -181,6 +183,8 @@ class Worker:
                     raise RuntimeError(f"{app.conf.id} has crashed.") from app.crash_reason
 
     async def stop(self) -> None:
+        if self.processor is not None:
+            await self.processor.publish_owed(all_of_them=True)
         for app in self.apps:
             await app.stop()
         await self._exit.aclose()

@@ -1,6 +1,6 @@
 """How a command reaches the log: by itself, or through the Freshet that holds an embedded one."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -52,14 +52,15 @@ class HttpDoor:
         self._session = session
 
     async def put(self, topic: str, records: Sequence[NewRecord]) -> list[Refusal]:
-        """See `Door`; a record without a value deletes what its key names."""
+        """See `Door`; a record without a value deletes what its key names. All records have the same headers."""
         refusals: list[Refusal] = []
         for indices in _requests(records):
             if records[indices[0]].value is None:
                 await self._delete(topic, records[indices[0]])
             else:
                 body = b"[" + b",".join(records[index].value or b"" for index in indices) + b"]"
-                answer = await self._ask("POST", f"/v1/{topic}", body)
+                headers = {name: value.decode() for name, value in records[indices[0]].headers}
+                answer = await self._ask("POST", f"/v1/{topic}", body, headers)
                 refusals += [Refusal(indices[one["index"]], one["text"]) for one in answer.get("refused", ())]
         return refusals
 
@@ -68,13 +69,15 @@ class HttpDoor:
 
         await self._ask("DELETE", f"/v1/{topic}/{quote((record.key or b'').decode(), safe='')}", None)
 
-    async def _ask(self, method: str, path: str, body: bytes | None) -> dict[str, Any]:
+    async def _ask(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
         import aiohttp
         from yarl import URL
 
         try:
             url = URL(path, encoded=True)
-            async with self._session.request(method, url, data=body) as response:
+            async with self._session.request(method, url, data=body, headers=headers) as response:
                 answer: dict[str, Any] = await response.json(content_type=None)
                 status = response.status
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:

@@ -63,7 +63,10 @@ def replay(
     type_column: TypeColumn = "type",
     value_column: ValueColumn = "value",
 ) -> None:
-    """Bring an event log into the topic `clicks`, in its order; a second replay of a file counts nothing twice."""
+    """Bring an event log into the topic `clicks`, in its order; a second replay of a file counts nothing twice.
+
+    Meanwhile each user gets at most one list a second.
+    """
     from streams.event_files import ColumnNames
     from streams.settings import read_settings
 
@@ -142,7 +145,7 @@ def _record(settings: "Settings", file_id: str, row: "EventRow") -> "NewRecord":
     from recsys.events import Click
     from streams import topics
     from streams.log.base import NewRecord
-    from streams.wire.click import encode_click
+    from streams.wire.click import REPLAYED, encode_click
 
     click = Click(
         event_id=f"{file_id}-{row.row}",  # the same in each replay of the file, so that it counts once
@@ -153,4 +156,5 @@ def _record(settings: "Settings", file_id: str, row: "EventRow") -> "NewRecord":
         session_id=row.basket,
         value=row.value,
     )
-    return NewRecord(settings.topic_prefix + topics.CLICKS, row.user_id.encode(), encode_click(click))
+    topic = settings.topic_prefix + topics.CLICKS
+    return NewRecord(topic, row.user_id.encode(), encode_click(click), headers=(REPLAYED,))

@@ -18,7 +18,7 @@ from streams import topics
 from streams.clock import wall_clock_ms
 from streams.log.base import NewRecord
 from streams.wire.activity import parse_activity
-from streams.wire.click import encode_click, parse_click
+from streams.wire.click import REPLAYED, encode_click, parse_click
 from streams.wire.click_spellings import expand_click
 from streams.wire.cloud_events import cloud_event_headers
 from streams.wire.limits import MAX_DEPTH, check_id
@@ -27,6 +27,7 @@ from streams.wire.product import encode_product, parse_product
 router = APIRouter(tags=["events"], dependencies=[WRITE])
 MOST_AT_ONCE = 1_000
 IdempotencyKey = Annotated[str | None, Header(max_length=256)]
+Replay = Annotated[str | None, Header(max_length=8)]
 ToRecord = Callable[[bytes, int, str], list[NewRecord]]
 """One object of the body, the present time, a seed for missing event ids -> the records to append."""
 
@@ -62,9 +63,15 @@ async def delete_product(request: Request, item_id: str) -> dict[str, int]:
 
 
 @router.post("/v1/clicks", status_code=202, openapi_extra=json_request("click"))
-async def put_clicks(request: Request, idempotency_key: IdempotencyKey = None) -> Response:
-    """Report what users do: one object or a list of at most 1,000, in our spelling, GA4's or Segment's."""
+async def put_clicks(
+    request: Request, idempotency_key: IdempotencyKey = None, freshet_replay: Replay = None
+) -> Response:
+    """Report what users do: one object or a list of at most 1,000, in our spelling, GA4's or Segment's.
+
+    With `Freshet-Replay: 1` the events are old ones: their users' lists are made anew once a second at most.
+    """
     gateway: Gateway = request.app.state.gateway
+    replayed = (REPLAYED,) if freshet_replay == REPLAYED[1].decode() else ()
 
     def to_records(raw: bytes, at_ms: int, seed: str) -> list[NewRecord]:
         records = []
@@ -76,7 +83,7 @@ async def put_clicks(request: Request, idempotency_key: IdempotencyKey = None) -
                 event_id=click.event_id, event_type=f"shop.event.{click.type}.v1", time_ms=click.ts_ms
             )
             topic = gateway.topic(topics.CLICKS)
-            records.append(NewRecord(topic, click.user_id.encode(), encode_click(click), headers=headers))
+            records.append(NewRecord(topic, click.user_id.encode(), encode_click(click), headers=headers + replayed))
         return records
 
     return await _take(request, idempotency_key, topics.CLICKS, to_records)

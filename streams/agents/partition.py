@@ -11,6 +11,7 @@ from recsys.history import UserState, decode_state
 from recsys.refresh import RecommendPolicy, count_click
 from recsys.trends import PartitionTrends, decode_trend
 from recsys.versions import Version
+from streams.agents.owed import OwedLists
 from streams.log.base import Log, Record, TopicPartition
 
 POLL_S = 0.5
@@ -37,6 +38,7 @@ class ClickPartition:
     states: dict[str, UserState] = field(default_factory=dict)
     short: set[str] = field(default_factory=set)
     """Users whose list is not full for want of products: it is made anew when there are more."""
+    owed: OwedLists = field(default_factory=OwedLists)
 
     def state_of(self, user_id: str) -> UserState:
         state = self.states.get(user_id)

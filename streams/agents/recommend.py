@@ -32,7 +32,7 @@ from streams.log.base import Headers, Log, NewRecord, Record
 from streams.retry import all_done, until_available
 from streams.settings import Settings
 from streams.stores.redis import ListWrite
-from streams.wire.click import parse_click
+from streams.wire.click import REPLAYED, parse_click
 from streams.wire.cloud_events import cloud_event_headers
 from streams.wire.lists import encode_list
 from streams.wire.times import rfc3339
@@ -42,6 +42,8 @@ TRENDS_A_SECOND = 1_000
 """Counts published by all workers together: every worker and gateway reads them all, in a tenth of its time."""
 TRENDS_AT_ONCE = 100
 """Counts published without a pause: clicks wait for some milliseconds."""
+OWED_AT_ONCE = 64
+"""Lists owed to users of a replay that are made without a pause: 15 ms."""
 FOLDED_AT_ONCE = 100
 """Events folded without a pause: 3 ms."""
 LISTED_AT_ONCE = 16
@@ -64,6 +66,10 @@ class Refreshes:
     """Users whose states may be ahead of what is written."""
     records: list[NewRecord] = field(default_factory=list)
     writes: list[ListWrite] = field(default_factory=list)
+    owes: set[str] = field(default_factory=set)
+    """Users of a replay whose lists come later; until then the batch is not to be acknowledged."""
+    settled: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once nothing is owed any more, or the partitions are gone."""
     n_applied: int = 0
     n_refused: int = 0
 
@@ -76,6 +82,8 @@ class _Touched:
     state: UserState
     changed: bool = False
     wants_list: bool = False
+    is_replayed: bool = True
+    """Whether all its events are of a replay."""
 
 
 @dataclass
@@ -112,6 +120,7 @@ class ClickProcessor:
         self._publishing = asyncio.Lock()
         self._folded: list[Refreshes] = []
         """What was taken and is not written yet, in order: what is written now, and what waits for it."""
+        self._owing: list[Refreshes] = []
         self._settings = settings
         self._log, self._store, self._views, self._policy, self._now_ms = log, store, views, policy, now_ms
         self._topics = PartitionTopics(prefix + topics.CLICKS, prefix + topics.USER_STATE, prefix + topics.TRENDS)
@@ -121,6 +130,9 @@ class ClickProcessor:
         """Drop all partitions: whichever come back are recovered from their topics."""
         self.partitions.clear()
         self._generation += 1
+        for refreshes in self._owing:
+            refreshes.settled.set()
+        self._owing.clear()
 
     async def process(self, batch: Sequence[Record]) -> bool:
         """Take a batch through all four steps.
@@ -131,7 +143,7 @@ class ClickProcessor:
             False if the partitions were taken away meanwhile: nothing may be acknowledged then.
         """
         refreshes = await self.take(batch)
-        return refreshes is not None and await self.publish(refreshes)
+        return refreshes is not None and await self.publish(refreshes) and await self.settle(refreshes)
 
     async def take(self, batch: Sequence[Record]) -> Refreshes | None:
         """Steps 1 and 2; the batch before may still be on its way. None if the partitions were taken away meanwhile.
@@ -164,8 +176,44 @@ class ClickProcessor:
         self.counters.batches += 1
         self.counters.applied += refreshes.n_applied
         self.counters.refused += refreshes.n_refused
-        self.counters.lists += sum(write.list_json is not None for write in refreshes.writes)
+        if refreshes.generation != self._generation:
+            return False
+        if refreshes.owes:
+            self._owing.append(refreshes)
+        self._note_lists(refreshes)
+        return True
+
+    async def settle(self, refreshes: Refreshes) -> bool:
+        """Wait until a batch of a replay owes no list any more; False as for `process`."""
+        if refreshes.owes:
+            await refreshes.settled.wait()
         return refreshes.generation == self._generation
+
+    async def publish_owed(self, *, all_of_them: bool = False) -> None:
+        """Write the lists that a replay owes its users: those whose turn it is, or all before a stop."""
+        for owned in list(self.partitions.values()):
+            due = owned.owed.due(self._now_ms(), all_of_them=all_of_them)
+            for start in range(0, len(due), OWED_AT_ONCE):
+                if self.partitions.get(owned.partition) is owned:
+                    await self.publish_anew(due[start : start + OWED_AT_ONCE], partial(self._owed_lists, owned))
+
+    def _owed_lists(self, owned: ClickPartition, user_ids: Sequence[str]) -> Refreshes:
+        refreshes = Refreshes(generation=self._generation)
+        states = owned.states
+        users = [(user, _Touched(owned, states[user], wants_list=True, is_replayed=False)) for user in user_ids]
+        self._refresh(users, refreshes)
+        return refreshes
+
+    def _note_lists(self, refreshes: Refreshes) -> None:
+        """Count the lists that were written, and strike them off what is owed."""
+        listed = {write.user_id for write in refreshes.writes if write.list_json is not None}
+        self.counters.lists += len(listed)
+        for owing in self._owing:
+            if owing is not refreshes:
+                owing.owes -= listed
+            if not owing.owes:
+                owing.settled.set()
+        self._owing = [owing for owing in self._owing if owing.owes]
 
     async def publish_anew(self, user_ids: Iterable[str], make: Callable[[list[str]], Refreshes]) -> None:
         """Write lists that no click asks for, between two batches.
@@ -180,6 +228,7 @@ class ClickProcessor:
                 ahead = {user_id for refreshes in self._folded for user_id in refreshes.user_ids}
                 refreshes = make([user_id for user_id in waiting if user_id not in ahead])
                 await until_available(partial(self.emit, refreshes))
+                self._note_lists(refreshes)
             waiting = [user_id for user_id in waiting if user_id in ahead]
 
     async def own(self, partitions: Iterable[int], group: str) -> None:
@@ -248,11 +297,16 @@ class ClickProcessor:
             state.revision = 0
         user.changed |= not is_redelivery
         user.wants_list |= (counted or is_redelivery) and click.type not in MAKES_NO_LIST
+        user.is_replayed &= REPLAYED in record.headers
 
     def _refresh(self, users: Sequence[tuple[str, _Touched]], refreshes: Refreshes) -> None:
         views = self._views()
         now_ms = self._now_ms()
         generated_at = rfc3339(now_ms)
+        for user_id, user in users:
+            if user.wants_list and user.is_replayed and user.owned.owed.owe(user_id, now_ms):
+                user.wants_list = False
+                refreshes.owes.add(user_id)
         listed = [user.state for _, user in users if user.wants_list]
         ranked = iter(rank_for_each(listed, views, self._policy, n=self._policy.top_k))
         for user_id, user in users:
@@ -266,6 +320,8 @@ class ClickProcessor:
             if user.wants_list:
                 made = make_list(user_id, state, next(ranked), views, partition=partition, generated_at=generated_at)
                 user.owned.listed(user_id, is_full=len(made.items) >= self._policy.top_k)
+                if user.is_replayed or user_id in user.owned.owed:
+                    user.owned.owed.made(user_id, now_ms)
                 list_json = encode_list(made)
                 headers = list_headers(made, now_ms)
                 refreshes.records.append(NewRecord(self._recommendations, key, list_json, partition, headers))

@@ -57,10 +57,18 @@ def recommend_app(settings: Settings, processor: ClickProcessor) -> faust.App:
     @app.agent(clicks, concurrency=1, supervisor_strategy=CrashingSupervisor)  # type: ignore[untyped-decorator]
     async def recommend(stream: Any) -> None:
         async def finish(batch: list[Any], refreshes: Refreshes) -> None:
-            if await processor.publish(refreshes):
+            if not await processor.publish(refreshes):
+                return
+            if refreshes.owes:
+                settling.create_task(settle(batch, refreshes))
+            else:
                 ack(batch)
 
-        async with OneBehind(app.crash) as publishing:
+        async def settle(batch: list[Any], refreshes: Refreshes) -> None:
+            if await processor.settle(refreshes):
+                ack(batch)
+
+        async with asyncio.TaskGroup() as settling, OneBehind(app.crash) as publishing:
             async for batch in drained(app, stream, limit=BATCH):
                 refreshes = await processor.take([to_record(event.message) for event in batch])
                 if refreshes is not None:

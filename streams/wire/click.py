@@ -26,6 +26,8 @@ from streams.wire.limits import (
 from streams.wire.reading import check_number, decode_object
 from streams.wire.times import WireTime, check_not_ahead, moment_of, read_time
 
+REPLAYED = ("freshet-replay", b"1")
+"""The header of an event that `freshet replay` brings: its user's list can wait for the next second."""
 _NO_CONTEXT = Context()
 
 

@@ -13,6 +13,7 @@ from streams import processes, topics
 from streams.agents.partition import read_to_end
 from streams.settings import Settings
 from streams.stores.redis import ListWrite
+from streams.wire.click import REPLAYED
 from tests.builders import a_product
 from tests.gateway.harness import Harness, running_gateway
 
@@ -141,6 +142,16 @@ async def test_a_repeated_idempotency_key_counts_once(door: Harness):
     assert len(await records_of(door, topics.CLICKS)) == 1
     other = await door.client.post("/v1/clicks", json=body | {"item_id": "boot"}, headers={"Idempotency-Key": "k1"})
     problem_of(other, 422)
+
+
+async def test_old_events_are_marked_as_a_replay_where_the_request_says_so(door: Harness):
+    body = {"user_id": "ann", "item_id": "lamp", "type": "click"}
+    await door.client.post("/v1/clicks", json=body)
+    await door.client.post("/v1/clicks", json=body, headers={"Freshet-Replay": "1"})
+
+    partition = door.parts.log.partition_for(b"ann", door.parts.settings.partitions)
+    records = await read_to_end(door.parts.log, topics.CLICKS, partition)
+    assert [REPLAYED in record.headers for record in records] == [False, True]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from streams.dead_letters import dead_letter
 from streams.log.base import NewRecord, Record, TopicPartition
 from streams.log.embedded import EmbeddedLog
 from streams.settings import Settings
+from streams.wire.click import REPLAYED
 from tests.gateway.cli.command import Freshet, Outcome
 
 FEED = """id,title,price,availability
@@ -122,6 +123,7 @@ def test_events_go_in_with_the_same_ids_each_time(freshet: Freshet, events: Path
     assert len(clicks) == 6
     assert len({click["event_id"] for click in clicks}) == 3
     assert {click["session_id"] for click in clicks} == {"b1", "b2"}
+    assert all(REPLAYED in record.headers for record in records(freshet, "clicks"))
 
 
 def test_a_data_folder_that_is_a_file_gets_a_sentence(freshet: Freshet, events: Path) -> None:
@@ -207,6 +209,7 @@ class Holder:
     def __init__(self, settings: Settings) -> None:
         self.log = EmbeddedLog(settings.log_dir / "log.db")
         self.bodies: list[tuple[str, object, str | None]] = []
+        self.replays: list[str | None] = []
         self.status = 202
         self._runner: web.AppRunner | None = None
 
@@ -221,6 +224,7 @@ class Holder:
 
     async def _take(self, request: web.Request) -> web.Response:
         body = await request.json()
+        self.replays.append(request.headers.get("Freshet-Replay"))
         self.bodies.append((request.match_info["topic"], body, request.headers.get("X-API-Key")))
         if self.status != 202:
             return web.json_response({"detail": "no"}, status=self.status)
@@ -242,6 +246,15 @@ def test_while_a_freshet_holds_the_log_writes_go_through_its_api(freshet: Freshe
     assert (topic, key) == ("products", "s")
     assert [product["item_id"] for product in body] == ["lamp", "shoe"]  # type: ignore[attr-defined]
     assert "row 1: no" in outcome.out
+
+
+def test_a_replay_through_the_api_says_that_it_is_one(
+    freshet: Freshet, events: Path, feed: Path, holder: Holder
+) -> None:
+    freshet("replay", events)
+    freshet("import", feed)
+
+    assert holder.replays == ["1", None]
 
 
 def test_while_a_freshet_holds_the_log_reads_go_to_the_file(freshet: Freshet, holder: Holder) -> None:

@@ -26,7 +26,7 @@ from streams.log.open import open_log
 from streams.policy import recommend_policy
 from streams.settings import Settings
 from streams.stores.embedded import open_redis
-from streams.wire.click import encode_click
+from streams.wire.click import REPLAYED, encode_click
 from streams.wire.cloud_events import read_headers
 from tests.builders import NOON_MS, a_click
 
@@ -40,9 +40,15 @@ class Bench:
         self.items = ItemTable(["lamp", "chair", "shoe", "boot"])
         self.read = dict.fromkeys(range(settings.partitions), 0)
 
+        self.now_ms = NOON_MS
+
     def processor(self) -> ClickProcessor:
         views = Views(self.items, Trends(self.items, self.policy.trends))
-        return ClickProcessor(self.settings, self.log, self.store, lambda: views, self.policy, lambda: NOON_MS)
+        return ClickProcessor(self.settings, self.log, self.store, lambda: views, self.policy, lambda: self.now_ms)
+
+    async def replay(self, *clicks) -> list[Record]:
+        """What `produce` gives, as a replay brings it."""
+        return [record._replace(headers=(REPLAYED,)) for record in await self.produce(*clicks)]
 
     async def produce(self, *clicks) -> list[Record]:
         """Append clicks (or raw bytes) and return their records, as an agent would get them."""
@@ -272,6 +278,52 @@ async def test_what_was_folded_before_the_partitions_were_taken_away_is_not_writ
 
     assert not await processor.publish(folded)
     assert await bench.topic(topics.USER_STATE) == []
+
+
+async def test_a_replay_makes_one_list_of_a_user_and_second_and_the_last_one_always(bench: Bench):
+    processor = bench.processor()
+    assert await processor.process(await bench.replay(a_click(item_id="lamp")))
+    waiting = []
+    for item in ("shoe", "boot"):
+        refreshes = await processor.take(await bench.replay(a_click(item_id=item)))
+        assert await processor.publish(refreshes)
+        waiting.append(asyncio.create_task(processor.settle(refreshes)))
+    bench.now_ms += 999
+    await processor.publish_owed()
+    assert len(await bench.topic(topics.RECOMMENDATIONS)) == 1
+    assert not any(task.done() for task in waiting), "nothing may be acknowledged before its list is written"
+
+    bench.now_ms += 1
+    await processor.publish_owed()
+
+    assert await asyncio.gather(*waiting) == [True, True]
+    lists = [json.loads(record.value) for record in await bench.topic(topics.RECOMMENDATIONS)]
+    assert len(lists) == 2
+    assert lists[-1] == await bench.list_of("ann")
+    assert lists[-1]["trigger"]["offset"] == 2
+    assert len(await bench.topic(topics.USER_STATE)) == 3, "states are written with each batch"
+
+
+async def test_a_user_who_clicks_during_a_replay_waits_for_nothing(bench: Bench):
+    processor = bench.processor()
+    await processor.process(await bench.replay(a_click(item_id="lamp")))
+    owing = await processor.take(await bench.replay(a_click(item_id="shoe")))
+    await processor.publish(owing)
+
+    assert await processor.process(await bench.produce(a_click(item_id="boot")))
+
+    assert await processor.settle(owing), "the newer list is what was owed"
+    assert (await bench.list_of("ann"))["trigger"]["offset"] == 2
+
+
+async def test_what_is_owed_when_partitions_are_taken_away_is_not_acknowledged(bench: Bench):
+    processor = bench.processor()
+    await processor.process(await bench.replay(a_click(item_id="lamp")))
+    owing = await processor.take(await bench.replay(a_click(item_id="shoe")))
+    await processor.publish(owing)
+    processor.forget()
+
+    assert not await processor.settle(owing)
 
 
 def made_anew(bench: Bench, processor: ClickProcessor, user_ids: list[str]) -> recommend.Refreshes:
