@@ -1,6 +1,6 @@
 """Where a list's items come from: factors, co-occurrence, content, popularity; unordered, each with its evidence."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.compiled import compiled
+from recsys.events import ModelVersions
 from recsys.history import Interaction
 from recsys.ids import ItemIds
 from recsys.item_table import ItemTable, RowMap
@@ -49,6 +50,11 @@ class Nearest(Protocol):
     @property
     def scores(self) -> Sequence[float]: ...
 
+    @property
+    def name(self) -> str:
+        """Equal for equal ids."""
+        ...
+
 
 class Neighbours(Protocol):
     """Content neighbours, from a cache: never a scan on the click path."""
@@ -75,6 +81,11 @@ class NeighbourRows:
                     self._related.put(np.array([row]), related[None, :NEIGHBOURS], amounts[None, :NEIGHBOURS])
         return self._related.of(rows)
 
+    def name(self, item_ids: Sequence[str]) -> str:
+        """Names what `of` last gave for these items: a digest each, `-` where nothing was known."""
+        held = [self._held.get(self._items.row(item_id)) for item_id in item_ids]
+        return ".".join("-" if nearest is None else nearest.name for nearest in held)
+
 
 @dataclass(frozen=True)
 class Views:
@@ -84,6 +95,8 @@ class Views:
     trends: Trends
     factors: Factors | None = None
     neighbours: Neighbours | None = None
+    named: Callable[[], ModelVersions] | None = None
+    """What names all of them, as they stand."""
     factor_rows: RowMap = field(init=False, repr=False)
     """Rows of `items` for the rows of `factors`."""
     neighbour_rows: "NeighbourRows" = field(init=False, repr=False)

@@ -109,12 +109,22 @@ class Trigger(msgspec.Struct, frozen=True):
 
 
 class ModelVersions(msgspec.Struct, frozen=True):
-    """The views a list was made from; None before the first."""
+    """Every view that a list was made from, so that it can be made again; None for what took no part.
+
+    `als` and `ranker` are versions. `trends` and `catalog` say up to where their topics were read: the next offset of
+    each partition; after `/` in `trends`, where popularity was sorted last, if that was earlier; after `+` in `catalog`
+    how many products still waited for their factors. `neighbours` has a digest of the content neighbours of each of the
+    user's newest items, `-` for an item whose were not known yet. `retrieval` is `exact`, or `sealed-N` when N items
+    are found by a quantised index; `policy` a digest of the settings.
+    """
 
     als: str | None
     ranker: str | None
     trends: str | None = None
     catalog: str | None = None
+    neighbours: str | None = None
+    retrieval: str | None = None
+    policy: str | None = None
 
 
 class RecommendationList(msgspec.Struct, frozen=True):

@@ -4,6 +4,7 @@ import threading
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
+from hashlib import blake2b
 
 from recsys.catalogue import Catalogue
 from recsys.search import similar
@@ -24,6 +25,8 @@ class Nearest:
     item_ids: tuple[ItemId, ...]
     scores: "array[float]"
     catalogue_size: int
+    name: str
+    """A digest of the ids."""
 
 
 class NeighbourCache:
@@ -106,7 +109,8 @@ class NeighbourCache:
 
     def _keep(self, item_id: ItemId, best: list[tuple[ItemId, float]], catalogue_size: int) -> None:
         item_ids = tuple(found for found, _ in best)
-        self._lists[item_id] = Nearest(item_ids, array("f", (score for _, score in best)), catalogue_size)
+        scores = array("f", (score for _, score in best))
+        self._lists[item_id] = Nearest(item_ids, scores, catalogue_size, _name_of(item_ids))
 
     def _is_outgrown(self, held: Nearest) -> bool:
         return abs(len(self._catalogue) - held.catalogue_size) > GROWTH * held.catalogue_size
@@ -114,3 +118,7 @@ class NeighbourCache:
     def _want(self, item_id: ItemId) -> None:
         with self._lock:
             self._wanted[item_id] = None
+
+
+def _name_of(item_ids: Iterable[ItemId]) -> str:
+    return blake2b("\n".join(item_ids).encode(), digest_size=4).hexdigest()

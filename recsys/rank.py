@@ -41,6 +41,8 @@ class Ranked:
 
     strategy: str
     items: tuple[ListItem, ...]
+    neighbours: str = ""
+    """Names the content neighbours that took part."""
 
 
 def rank(

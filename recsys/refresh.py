@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import blake2b
 
 from recsys.candidates import CandidatePolicy, Views, gather, personal, recent_items
@@ -28,6 +29,11 @@ class RecommendPolicy:
     candidates: CandidatePolicy = field(default_factory=CandidatePolicy)
     blend: BlendPolicy = field(default_factory=BlendPolicy)
     top_k: int = 50
+
+    @cached_property
+    def name(self) -> str:
+        """A digest of all of them."""
+        return blake2b(repr(self).encode(), digest_size=4).hexdigest()
 
 
 def fold_click(
@@ -95,7 +101,7 @@ def rank_for(
     if context_item:
         exclude = {context_item, *exclude}
     (ranked,) = rank(candidates, views, policy.blend, n=n, seen=[state.seen], allow=allow, exclude=exclude)
-    return ranked
+    return _named(ranked, recent, views, policy)
 
 
 def rank_for_each(states: Sequence[UserState], views: Views, policy: RecommendPolicy, *, n: int) -> list[Ranked]:
@@ -114,8 +120,14 @@ def rank_for_each(states: Sequence[UserState], views: Views, policy: RecommendPo
     for start in range(0, len(states), at_once):
         some = slice(start, start + at_once)
         candidates = gather(recent[some], liked[some], views, policy.candidates)
-        ranked += rank(candidates, views, policy.blend, n=n, seen=[state.seen for state in states[some]])
+        best = rank(candidates, views, policy.blend, n=n, seen=[state.seen for state in states[some]])
+        ranked += [_named(one, of_user, views, policy) for one, of_user in zip(best, recent[some], strict=True)]
     return ranked
+
+
+def _named(ranked: Ranked, recent: Sequence[str], views: Views, policy: RecommendPolicy) -> Ranked:
+    name = views.neighbour_rows.name(recent[: policy.candidates.content_items])
+    return Ranked(ranked.strategy, ranked.items, name)
 
 
 def make_list(
@@ -123,6 +135,7 @@ def make_list(
 ) -> RecommendationList:
     """Dress a ranked list as the contract has it; `partition` None for a list that no event triggered."""
     version = str(Version(state.epoch, max(state.offset, 0), state.revision))
+    of = views.named() if views.named else ModelVersions(views.factors.version if views.factors else None, VERSION)
     trigger = None
     if partition is not None and state.trigger_offset >= 0 and not state.revision:
         trigger = Trigger(state.trigger_event, state.trigger_offset, partition)
@@ -133,6 +146,8 @@ def make_list(
         generated_at=generated_at,
         strategy=ranked.strategy,
         trigger=trigger,
-        model=ModelVersions(views.factors.version if views.factors else None, VERSION),
+        model=ModelVersions(
+            of.als, of.ranker, of.trends, of.catalog, ranked.neighbours or None, of.retrieval, of.policy
+        ),
         items=ranked.items,
     )

@@ -10,8 +10,10 @@ import numpy as np
 from recsys.als.model import FactorModel
 from recsys.candidates import Views
 from recsys.catalogue import Catalogue
+from recsys.events import ModelVersions
 from recsys.item_table import ItemTable
 from recsys.neighbours import NeighbourCache
+from recsys.rank import VERSION as RANKER
 from recsys.records import decode_fields, decode_vectors
 from recsys.refresh import RecommendPolicy
 from recsys.trends import Trends, decode_trend
@@ -37,6 +39,23 @@ NEW_ITEMS_AT_ONCE = 200
 """Items that get factors without a pause: about 5 ms during which no click is served."""
 _NONE = np.empty(0, dtype=np.float32)
 logger = logging.getLogger(__name__)
+
+
+class Positions:
+    """Up to where a topic was read: the next offset of each partition."""
+
+    def __init__(self, partitions: int) -> None:
+        self.offsets = [0] * partitions
+
+    def put(self, partition: int, offset: int) -> None:
+        if partition >= len(self.offsets):
+            self.offsets += [0] * (partition + 1 - len(self.offsets))
+        self.offsets[partition] = offset
+
+    @property
+    def name(self) -> str:
+        """As lists hold it."""
+        return ".".join(map(str, self.offsets))
 
 
 class SharedViews:
@@ -67,7 +86,32 @@ class SharedViews:
             Follower(log, prefix + topics.ITEM_FACTORS, self._put_factors),
             Follower(log, prefix + topics.MODELS, self._put_factors),
         )
-        self._views = Views(self.items, self.trends, None, self.neighbours)
+        self._catalog_at, self._trends_at = Positions(settings.partitions), Positions(settings.partitions)
+        self._sorted_at = self._trends_at.name
+        self._policy = policy
+        self._named: ModelVersions | None = None
+        self._swap()
+
+    def _swap(self) -> None:
+        """Put the parts as they are now in use together."""
+        self._views = Views(self.items, self.trends, self.factors, self.neighbours, self._names)
+        self._named = None
+
+    def _names(self) -> ModelVersions:
+        """Names what lists are made from at this moment; worked out again once something has changed."""
+        if self._named is None:
+            model, trends, catalog = self.factors, self._trends_at.name, self._catalog_at.name
+            if model is not None and self._without_factors:
+                catalog += f"+{len(self._without_factors)}"
+            self._named = ModelVersions(
+                als=model.version if model else None,
+                ranker=RANKER,
+                trends=trends if trends == self._sorted_at else f"{trends}/{self._sorted_at}",
+                catalog=catalog,
+                retrieval=model.retrieval if model else None,
+                policy=self._policy.name,
+            )
+        return self._named
 
     @property
     def is_caught_up(self) -> bool:
@@ -103,10 +147,12 @@ class SharedViews:
             return
         self.catalogue, self.catalog.offsets = found
         self.neighbours = NeighbourCache(self.catalogue)
-        self._views = Views(self.items, self.trends, self.factors, self.neighbours)
+        for partition, offset in self.catalog.offsets.items():
+            self._catalog_at.put(partition, offset)
         for item_id in self.catalogue:
             self._show(item_id)
         self._without_factors = set(self.catalogue)
+        self._swap()
 
     async def _keep_snapshots(self) -> None:
         await self.catalog.wait_caught_up()
@@ -126,6 +172,8 @@ class SharedViews:
         await self._is_warm.wait()
 
     def _put_product(self, record: Record) -> None:
+        self._catalog_at.put(record.partition, record.offset + 1)
+        self._named = None
         part, _, item_id = (record.key or b"").decode().partition(":")
         if part == "f":
             if record.value is None:
@@ -141,12 +189,17 @@ class SharedViews:
             self._without_similar[item_id] = None
 
     def _show(self, item_id: str) -> None:
-        product = self.catalogue.get(item_id)
+        fields = self.catalogue.fields(item_id)
+        product = None if fields is None else fields.product
         visible = product is not None and product.available
         row = self.items.row(item_id)
         if self.items.visible[row] and not visible:
             self._hidden.add(item_id)
-        self.items.show(item_id, visible=visible, group_id=product.group_id if product is not None else "")
+        if fields is None or product is None:
+            self.items.show(item_id, visible=False)
+        else:
+            created_ms, offset = product.created_at_ms or 0, fields.source_offset
+            self.items.show(item_id, visible=visible, group_id=product.group_id, created_ms=created_ms, offset=offset)
 
     def take_hidden(self) -> set[str]:
         """Items that have become invisible since the last call."""
@@ -165,6 +218,8 @@ class SharedViews:
         self._without_similar = {item_id: None for item_id in self.catalogue if self.catalogue.vectors_origin(item_id)}
 
     def _put_trend(self, record: Record) -> None:
+        self._trends_at.put(record.partition, record.offset + 1)
+        self._named = None
         if record.value is not None and record.key != COUNTED_TO_KEY:
             self.trends.put(record.partition, (record.key or b"").decode(), decode_trend(record.value))
             self._trends_changed = True
@@ -173,8 +228,8 @@ class SharedViews:
         model = self._assembler.feed(record)
         if model is not None:
             self.factors = model
-            self._views = Views(self.items, self.trends, model, self.neighbours)
             self._without_factors = set(self.catalogue)
+            self._swap()
             logger.info("Factors %s are in use: %d items.", model.version, len(model))
 
     async def _keep_house(self) -> None:
@@ -182,9 +237,11 @@ class SharedViews:
             if self._trends_changed:
                 self._trends_changed = False
                 self.trends.refresh()
+            self._sorted_at, self._named = self._trends_at.name, None
             self._give_factors_to_new_items()
             if self.factors is not None and self.factors.wants_sealing:
                 await asyncio.to_thread(self.factors.seal)
+                self._named = None
             started = time.monotonic()
             await asyncio.to_thread(self.neighbours.refresh, NEIGHBOURS_AT_ONCE)
             # Each item clicked for the first time asks for a scan of the catalogue: clicks must not wait for them all.
@@ -196,6 +253,7 @@ class SharedViews:
         model = self.factors
         if model is None or not self._without_factors:
             return
+        self._named = None
         waiting = [self._without_factors.pop() for _ in range(min(len(self._without_factors), NEW_ITEMS_AT_ONCE))]
         for item_id in waiting:
             if model.origin(item_id) == "trained":

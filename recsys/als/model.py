@@ -123,6 +123,11 @@ class FactorModel:
         return True
 
     @property
+    def retrieval(self) -> str:
+        """How items are found: `exact`, or `sealed-N` when N of them are in a quantised index."""
+        return f"sealed-{self._index.sealed}" if self._index.sealed else "exact"
+
+    @property
     def wants_sealing(self) -> bool:
         """Whether so many rows are read one by one that `seal` would make searches notably quicker."""
         return self._index.unsealed > EXACT_ROWS

@@ -54,9 +54,14 @@ class FactorIndex:
         return self._rows[: self._n_rows]
 
     @property
+    def sealed(self) -> int:
+        """How many rows `seal` has taken in."""
+        return self._sealed.n_rows if self._sealed else 0
+
+    @property
     def unsealed(self) -> int:
         """How many rows each search reads one by one; `seal` is worth its while over `EXACT_ROWS`."""
-        return self._n_rows - (self._sealed.n_rows if self._sealed else 0)
+        return self._n_rows - self.sealed
 
     def append(self, factors: Matrix) -> None:
         """Add rows at the end; O(rows added), amortised."""

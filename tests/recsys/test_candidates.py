@@ -40,7 +40,7 @@ class Fixed:
     def nearest(self, item_id):
         if (known := self._nearest.get(item_id)) is None:
             return None
-        return SimpleNamespace(item_ids=list(known), scores=list(known.values()))
+        return SimpleNamespace(item_ids=list(known), scores=list(known.values()), name="known")
 
 
 def one_by_one(recent: list[str], told: Fixed, trends: Trends, items: ItemTable):

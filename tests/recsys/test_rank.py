@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
+import pytest
 
 from recsys.candidates import CandidatePolicy, Views
 from recsys.events import Action
@@ -12,7 +13,7 @@ from recsys.ids import ItemIds
 from recsys.item_table import ItemTable
 from recsys.refresh import RecommendPolicy, fold_click, make_list, rank_for, rank_for_each
 from recsys.trends import PartitionTrends, TrendsPolicy, summed
-from tests.builders import a_click
+from tests.builders import NOON_MS, a_click
 
 POLICY = RecommendPolicy(candidates=CandidatePolicy(from_factors=20), trends=TrendsPolicy())
 SHOES = ["boot", "clog", "pump", "shoe"]
@@ -52,7 +53,7 @@ class TwoKinds:
 
 class Kin:
     def nearest(self, item_id):
-        return SimpleNamespace(item_ids=["kin-of-" + item_id], scores=[0.9])
+        return SimpleNamespace(item_ids=["kin-of-" + item_id], scores=[0.9], name="kin")
 
 
 def state_after(*clicks):
@@ -116,10 +117,17 @@ def test_a_user_never_seen_gets_what_is_popular():
     assert {item.reason.kind for item in ranked.items} == {"trending"}
 
 
-def test_a_new_shop_without_clicks_shows_its_newest_products():
-    ranked = rank_for(UserState(), views_of(ItemTable(["fresh-2", "fresh-1"]), with_crowd=False), POLICY, n=5)
+@pytest.mark.parametrize("heard_of", [["old", "older", "new", "newer"], ["newer", "new", "older", "old"]])
+def test_a_new_shop_without_clicks_shows_its_newest_products_whatever_it_heard_of_first(heard_of):
+    items = ItemTable()
+    told = {"older": (0, 3), "old": (0, 7), "new": (NOON_MS, 2), "newer": (NOON_MS + 1, 1)}
+    for item_id in heard_of:
+        created_ms, offset = told[item_id]
+        items.show(item_id, created_ms=created_ms, offset=offset)
 
-    assert items_of(ranked) == ["fresh-1", "fresh-2"]
+    ranked = rank_for(UserState(), views_of(items, with_crowd=False), POLICY, n=5)
+
+    assert items_of(ranked) == ["newer", "new", "old", "older"]
 
 
 def test_hidden_bought_and_excluded_items_never_appear():
@@ -174,3 +182,10 @@ def test_a_list_names_its_version_trigger_and_model():
     assert made.version == "0001-0000000000000000-00000000"
     assert (made.trigger.event_id, made.trigger.offset, made.trigger.partition) == (click.event_id, 0, 3)
     assert made.model.als == "two-kinds"
+
+
+def test_a_list_names_the_content_neighbours_it_was_made_from():
+    state = state_after(a_click(item_id="lamp"), a_click(item_id="shoe"))
+
+    assert rank_for(state, views_of(neighbours=Kin()), POLICY, n=2).neighbours == "kin.kin"
+    assert rank_for(state, views_of(), POLICY, n=2).neighbours == "-.-"

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from recsys.records import SCHEMA, CatalogueFields, encode_record, fields_key
+from recsys.trends import ItemTrend, encode_trend
 from streams import topics
-from streams.log.base import NewRecord
+from streams.log.base import NewRecord, Record
 from streams.log.open import open_log
 from streams.policy import recommend_policy
 from streams.processes import running
@@ -40,6 +41,12 @@ async def views_of(tmp_path: Path, log) -> AsyncIterator[SharedViews]:
 async def put(log, item_id: str, offset: int, **changes) -> None:
     fields = CatalogueFields(SCHEMA, a_product(item_id, **changes), offset, b"c")
     await log.append(NewRecord(topics.CATALOG, fields_key(item_id), encode_record(fields), 0))
+
+
+async def until(condition) -> None:
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.01)
 
 
 async def read_by(views: SharedViews, until: int) -> None:
@@ -103,3 +110,26 @@ async def test_hidden_items_are_reported_once(tmp_path: Path, log):
 
         assert views.take_hidden() == {"lamp"}
         assert views.take_hidden() == set()
+
+
+async def test_the_views_name_up_to_where_their_topics_were_read(tmp_path: Path, log):
+    async with views_of(tmp_path, log) as views:
+        before = views.now().named()
+        assert (before.als, before.trends, before.catalog) == (None, "0.0", "0.0")
+
+        await put(log, "lamp", 0)
+        await read_by(views, 1)
+        await log.append(NewRecord(topics.TRENDS, b"lamp", encode_trend(ItemTrend(popularity=1.0)), 1))
+        await until(lambda: views.now().named().trends == "0.1")
+
+        after = views.now().named()
+        assert after.catalog == "1.0"
+        assert after.policy == recommend_policy(Settings()).name
+
+
+async def test_lists_name_where_popularity_was_sorted_last(tmp_path: Path, log):
+    async with views_of(tmp_path, log) as views:
+        views._put_trend(Record(topics.TRENDS, 1, 6, 0, b"lamp", encode_trend(ItemTrend(popularity=1.0)), ()))
+
+        assert views.now().named().trends == "0.7/0.0"
+        await until(lambda: views.now().named().trends == "0.7")
