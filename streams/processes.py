@@ -42,6 +42,7 @@ CANCEL_AGAIN_S = 0.5
 WATCH_S = 0.5
 PUBLISH_TRENDS_S = 1.0
 PUBLISH_OWED_S = 0.25
+OWED_AT_STOP_S = 3.0
 PUBLISH_TRENDING_S = 2.0
 RELIST_S = 5.0
 """Raw lists lose a hidden product within 60 s; the passes over all users' lists are that far apart at least."""
@@ -184,7 +185,9 @@ class Worker:
 
     async def stop(self) -> None:
         if self.processor is not None:
-            await self.processor.publish_owed(all_of_them=True)
+            # What is still owed when Redis or the broker does not answer comes again with its events.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.processor.publish_owed(all_of_them=True), OWED_AT_STOP_S)
         for app in self.apps:
             await app.stop()
         await self._exit.aclose()
