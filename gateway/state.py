@@ -16,6 +16,7 @@ from PIL.Image import new as new_image
 from encoders.base import Encoder
 from encoders.choose import encode_queries, image_encoder, text_encoder
 from encoders.pictures import decode_picture
+from encoders.product_pictures import is_on_plain_ground
 from gateway.access import Keys
 from gateway.changes import ListChanges
 from gateway.metrics import Metrics
@@ -26,6 +27,7 @@ from recsys.filters import Filter
 from recsys.history import UserState, decode_state
 from recsys.rank import Filter as Allow
 from recsys.refresh import RecommendPolicy, make_list, rank_for
+from recsys.running_mean import RunningMean
 from recsys.types import Vector
 from streams.clock import wall_clock_ms
 from streams.log.base import Log
@@ -40,6 +42,8 @@ from streams.wire.times import rfc3339
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 DAY_S = 86_400
+SIGHT_EVERY_S = 0.5
+"""How often it is seen whether the shop's pictures have changed enough to learn from them again."""
 REMEMBERED_ANSWERS = 100_000
 """Answers kept for repeated Idempotency-Keys; another gateway still counts a repeated event once, by its id."""
 QUERY_SIDE = 256
@@ -66,6 +70,7 @@ class Gateway:
         self.metrics = Metrics()
         self.policy: RecommendPolicy = recommend_policy(settings)
         self.encoders = QueryEncoders()
+        self._photos = RunningMean()
         self.changes = ListChanges(store)
         self.reach = Reach(settings, log, store)
         self._answers: TTLCache[tuple[str, str], tuple[bytes, Response]] = TTLCache(REMEMBERED_ANSWERS, DAY_S)
@@ -179,15 +184,38 @@ class Gateway:
         vectors = await asyncio.to_thread(encode_queries, encoder, [text])
         return vectors[0] if vectors[0].any() else None
 
-    async def encode_picture(self, picture: bytes) -> Vector:
-        """The vector of a picture's bytes; EncodingError for what is none, UnavailableError while the network loads."""
+    async def encode_picture(self, picture: bytes) -> tuple[Vector, Vector | None]:
+        """The vector of a picture's bytes, and the mean of such pictures where it is known.
 
+        Raises EncodingError for what is no picture, UnavailableError while the network loads.
+        """
         encoder = self.encoders.image
         if encoder is None:
             if self.settings.image_encoder == "none":
                 raise EncodingError("no-image-encoder", "This shop has no image encoder (FRESHET_IMAGE_ENCODER).")
             raise UnavailableError("The image encoder is still loading; search by text, or try again in a moment.")
-        return await asyncio.to_thread(lambda: encoder.encode([decode_picture(picture, QUERY_SIDE)])[0])
+        vector, is_photo = await asyncio.to_thread(_encode_picture, encoder, picture)
+        sight = self.views.catalogue.sight
+        if sight is None or not is_photo or sight.lens.mean.shape != vector.shape:
+            return vector, None
+        self._photos.add(vector)
+        return vector, self._photos.value(sight.lens.mean)
+
+    async def keep_sight(self) -> None:
+        """Learn, while pictures change, how the shop's pictures compare; until the first time they compare plainly."""
+        while True:
+            catalogue = self.views.catalogue
+            if catalogue.sight_is_due:
+                sighting = catalogue.begin_sight()
+                await asyncio.to_thread(sighting.fit)
+                catalogue.put_sight(sighting)
+            await asyncio.sleep(SIGHT_EVERY_S)
+
+
+def _encode_picture(encoder: Encoder[Image], picture: bytes) -> tuple[Vector, bool]:
+    """A picture's vector, and whether it is a photo: a product alone on plain ground is of the catalogue's kind."""
+    decoded = decode_picture(picture, QUERY_SIDE)
+    return encoder.encode([decoded])[0], not is_on_plain_ground(decoded)
 
 
 def _digest(body: bytes) -> bytes:

@@ -16,8 +16,9 @@ import numpy as np
 from recsys.events import Product
 from recsys.filters import Filter, FilterIndex
 from recsys.ids import ItemIds
-from recsys.index.live import LiveIndex, Part
+from recsys.index.live import LiveIndex, Part, Sight
 from recsys.index.mutable import Mask, MutableSegment
+from recsys.index.sighting import Sighting
 from recsys.records import CatalogueFields, CatalogueVectors, unpack_vector
 from recsys.types import ItemId, ItemRow, Rows, Vector
 from recsys.words import WordIndex, same_words
@@ -39,8 +40,14 @@ class Entry(NamedTuple):
     item_id: ItemId
     fields: CatalogueFields | None
     origin: VectorsOrigin | None
+    pictures: tuple[bytes, ...] = ()
+    """Each picture's vector, half precision, of a product with several."""
 
 
+SIGHT_FROM = 8
+"""Products with pictures below which nothing is learned of the shop's pictures."""
+SIGHT_GROWTH = 0.1
+"""What was learned is learned again once this share of the products has other vectors."""
 COMPACT_FROM = 1024
 """Empty rows below which numbering anew is not worth it."""
 
@@ -80,6 +87,8 @@ class Catalogue:
         self._visible = np.zeros(1024, dtype=np.bool_)
         self._hidden: set[ItemId] = set()
         self._dead: set[ItemRow] = set()
+        self._pictures: dict[ItemRow, tuple[bytes, ...]] = {}
+        self._unseen = 0
         self._watchers: list[Callable[[ItemId], None]] = []
         self.version = 0
         """Rises with each change."""
@@ -118,6 +127,7 @@ class Catalogue:
                 return False
             self._put_part(item_id, "text", record.text, record.text_encoder)
             self._put_part(item_id, "image", record.image, record.image_encoder)
+            self._keep_pictures(row, record.pictures)
             self._origins[row] = VectorsOrigin(
                 record.content, record.source_offset, record.text_encoder, record.image_encoder, record.dropped
             )
@@ -150,9 +160,36 @@ class Catalogue:
             if row is None or self._origins.pop(row, None) is None:
                 return False
             self._index.remove(item_id)
+            self._keep_pictures(row, ())
             self._bury(row)
         self._tell(item_id)
         return True
+
+    # --- learning from what is held: see `recsys.index.sighting` ---
+
+    @property
+    def sight_is_due(self) -> bool:
+        """Whether so many vectors have changed that it is worth learning anew how they compare."""
+        n_pictures = self._index.count("image")
+        return n_pictures >= SIGHT_FROM and self._unseen > max(SIGHT_GROWTH * n_pictures, 0)
+
+    def begin_sight(self) -> Sighting:
+        """On the writing thread; `Sighting.fit` may then run in another."""
+        with self._lock:
+            self._unseen = 0
+            groups = [np.stack([unpack_vector(picture) for picture in held]) for held in self._pictures.values()]
+            return Sighting(self._index, groups)
+
+    def put_sight(self, sighting: Sighting) -> bool:
+        """On the writing thread; False where nothing was learned, or rows were numbered anew meanwhile."""
+        with self._lock:
+            return sighting.index is self._index and sighting.put_in_use()
+
+    def learn_sight(self) -> bool:
+        """All three steps at once."""
+        sighting = self.begin_sight()
+        sighting.fit()
+        return self.put_sight(sighting)
 
     # --- reading ---
 
@@ -222,6 +259,11 @@ class Catalogue:
         return SearchPlan(index, allowed, rows[allowed[rows]], scores[allowed[rows]])
 
     @property
+    def sight(self) -> Sight | None:
+        """What was learned of the shop's pictures."""
+        return self._index.sight
+
+    @property
     def n_with_vectors(self) -> int:
         """Products with a vectors record, also one without any part."""
         return len(self._origins)
@@ -245,7 +287,10 @@ class Catalogue:
         """All that is held, at one moment: fields and origins in order of arrival, and the index they belong to."""
         with self._lock:
             living = [row for row in map(ItemRow, range(len(self._ids))) if row not in self._dead]
-            held = [Entry(self._ids[row], self._fields.get(row), self._origins.get(row)) for row in living]
+            held = [
+                Entry(self._ids[row], self._fields.get(row), self._origins.get(row), self._pictures.get(row, ()))
+                for row in living
+            ]
             return held, self._index
 
     @classmethod
@@ -258,6 +303,7 @@ class Catalogue:
                 catalogue.put_fields(entry.fields)
             if entry.origin is not None:
                 catalogue._origins[row] = entry.origin
+                catalogue._keep_pictures(row, entry.pictures)
         for part, encoder, segment in generations:
             catalogue._index.add_generation(part, encoder, segment)
         return catalogue
@@ -282,6 +328,13 @@ class Catalogue:
             self._index.put(item_id, part, unpack_vector(packed), encoder)
         else:
             self._index.remove(item_id, part)
+
+    def _keep_pictures(self, row: ItemRow, pictures: tuple[bytes, ...]) -> None:
+        self._unseen += 1
+        if len(pictures) > 1:
+            self._pictures[row] = pictures
+        else:
+            self._pictures.pop(row, None)
 
     def _tell(self, item_id: ItemId) -> None:
         self.vectors_version += 1
@@ -313,5 +366,6 @@ class Catalogue:
         self._filters.renumber(kept)
         self._fields = {new_rows[row]: record for row, record in self._fields.items()}
         self._origins = {new_rows[row]: origin for row, origin in self._origins.items()}
+        self._pictures = {new_rows[row]: pictures for row, pictures in self._pictures.items()}
         self._visible = np.concatenate([self._visible[kept], np.zeros(1024, dtype=np.bool_)])
         self._dead = set()

@@ -43,7 +43,10 @@ class CatalogueVectors(msgspec.Struct, frozen=True, array_like=True):
     image_encoder: str
     text: bytes
     image: bytes
+    """Of several pictures, the direction of their mean."""
     dropped: tuple[str, ...] = ()
+    pictures: tuple[bytes, ...] = ()
+    """Each picture's vector, where there are several: from them is learned how pictures of one product differ."""
 
 
 def pack_vector(vector: Vector) -> bytes:

@@ -85,10 +85,12 @@ async def search_products(request: Request) -> dict[str, Any]:
         picture = await _fetch(gateway, asked.image)
     if picture is None and not asked.text.strip():
         raise EventError("empty-query", "Give a text, an image, or both.")
+    image, origin = await gateway.encode_picture(picture) if picture is not None else (None, None)
     query = SearchQuery(
         text=asked.text,
         text_vector=await gateway.encode_text(asked.text),
-        image_vector=await gateway.encode_picture(picture) if picture is not None else None,
+        image_vector=image,
+        image_origin=origin,
         filter=parse_filter(asked.filter),
         n=asked.n,
     )

@@ -2,16 +2,22 @@
 
 An item has parts (`text`, `image`), any of which may be missing. Searching by several parts is searching the
 concatenation [sqrt(w_text) text ; sqrt(w_image) image]: the score is w_text · cos + w_image · cos, weights summing to 1
-over the parts that the query has, and a part that the item lacks adds nothing.
+over the parts that the query has. Once a `Sight` is fitted, pictures are compared through its lens, and an item that
+lacks a part of the query is scored on its other part, across the bridge; without one, a missing part adds nothing.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from recsys.errors import DimensionError
 from recsys.ids import ItemIds
+from recsys.index.aim import MARGIN, Aim, nearest
+from recsys.index.bridge import Bridge
+from recsys.index.lens import Lens
+from recsys.index.measure import Measure
 from recsys.index.mutable import SAME, Mask, MutableSegment
 from recsys.types import ItemId, ItemRow, Rows, Vector
 
@@ -19,14 +25,24 @@ Part = Literal["text", "image"]
 Hits = list[tuple[ItemId, float]]
 """Items with scores, best first; equal scores in order of item id."""
 
-Query = list[tuple[Vector, MutableSegment]]
-"""For each part of a query, a vector of length the part's weight and the segment that it is compared with."""
-
 EQUAL_WEIGHTS: Mapping[Part, float] = {"text": 0.5, "image": 0.5}
-MARGIN = 64
-"""Rows asked of FAISS beyond k, so that ties at the end seldom cost a second scan."""
-ROUNDING = 1e-5
-"""FAISS adds up in another order than we do; scores closer than this count as possibly swapped."""
+NO_ORIGINS: Mapping[Part, Vector] = {}
+Key = tuple[Part, str, int]
+"""A generation: the part, its encoder's name, its dimension."""
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What was learned of one generation of pictures, and of one of texts where there are products with both."""
+
+    images: Key
+    lens: Lens
+    seen: Measure
+    texts: Key | None = None
+    bridge: Bridge | None = None
+    crossed: Measure | None = None
+    """Of the pictures, in the space of texts."""
+    texts_seen: Measure | None = None
 
 
 class LiveIndex:
@@ -41,7 +57,8 @@ class LiveIndex:
 
     def __init__(self, ids: ItemIds) -> None:
         self.ids = ids
-        self._generations: dict[tuple[Part, str, int], MutableSegment] = {}
+        self._generations: dict[Key, MutableSegment] = {}
+        self.sight: Sight | None = None
 
     def put(self, item_id: ItemId, part: Part, vector: Vector, encoder: str = "") -> None:
         """Set an item's part, float32, shape (dim,), of unit length; the part's older vector is gone."""
@@ -82,11 +99,20 @@ class LiveIndex:
 
         Raises DimensionError where there are vectors, none of them of this dimension.
         """
-        of_part = [(key[2], segment) for key, segment in self._generations.items() if key[0] == part]
-        fitting = [segment for got, segment in of_part if got == dim]
+        key = self._key(part, dim)
+        return None if key is None else self._generations[key]
+
+    def largest(self, part: Part) -> tuple[Key, MutableSegment] | None:
+        """The generation that most items with this part are in."""
+        of_part = [(key, segment) for key, segment in self._generations.items() if key[0] == part]
+        return max(of_part, key=lambda held: len(held[1]), default=None)
+
+    def _key(self, part: Part, dim: int) -> Key | None:
+        of_part = [key for key in self._generations if key[0] == part]
+        fitting = [key for key in of_part if key[2] == dim]
         if of_part and not fitting:
-            raise DimensionError(f"The query's {part} vector", expected=of_part[0][0], got=dim)
-        return max(fitting, key=len, default=None)
+            raise DimensionError(f"The query's {part} vector", expected=of_part[0][2], got=dim)
+        return max(fitting, key=lambda key: len(self._generations[key]), default=None)
 
     def search(
         self,
@@ -94,8 +120,9 @@ class LiveIndex:
         k: int,
         allowed: Mask | None = None,
         weights: Mapping[Part, float] = EQUAL_WEIGHTS,
+        origins: Mapping[Part, Vector] = NO_ORIGINS,
     ) -> Hits:
-        """The k best items that have at least one of the query's parts, exactly.
+        """The k best items that have at least one of the query's parts, exactly (but see `aim.MOST_CANDIDATES`).
 
         Parameters
         ----------
@@ -103,8 +130,10 @@ class LiveIndex:
             Brought to unit length here; a vector of zeros is a missing part.
         allowed : ndarray of bool, shape (n_rows,)
             By row of `ids`; rows beyond its end are not allowed. None allows all.
+        origins : mapping of part to ndarray of float32, shape (dim,)
+            The mean of such queries, where it is known to differ from the catalogue's.
         """
-        rows, scores = self.search_rows(parts, k, allowed, weights)
+        rows, scores = self.search_rows(parts, k, allowed, weights, origins)
         return self._hits(rows, scores, k)
 
     def like(
@@ -127,10 +156,10 @@ class LiveIndex:
         allowed = np.ones(len(self.ids), dtype=np.bool_) if allowed is None else allowed.copy()
         if row < len(allowed):
             allowed[row] = False
-        rows, _ = _nearest(query, k + MARGIN, allowed)
+        rows, _ = nearest(query, k + MARGIN, allowed)
         scores = np.zeros(len(rows), dtype=np.float32)
-        for vector, segment in query:
-            scores += segment.centred_scores(vector, rows)
+        for aim in query:
+            scores += aim.segment.centred_scores(aim.vector, rows)
         return self._hits(rows, scores, k)
 
     def search_rows(
@@ -139,28 +168,58 @@ class LiveIndex:
         k: int,
         allowed: Mask | None = None,
         weights: Mapping[Part, float] = EQUAL_WEIGHTS,
+        origins: Mapping[Part, Vector] = NO_ORIGINS,
     ) -> tuple[Rows, Vector]:
         """At least the k best rows (where there are so many) and what lies so close that ids must decide, unordered."""
         allowed = np.ones(len(self.ids), dtype=np.bool_) if allowed is None else allowed
-        return _nearest(self._query(parts, weights), k, allowed)
+        return nearest(self.aims(parts, weights, origins), k, allowed)
 
-    def scores(self, parts: Mapping[Part, Vector], rows: Rows, weights: Mapping[Part, float] = EQUAL_WEIGHTS) -> Vector:
-        """float32, shape (n,): the same scores as `search`, of rows one names."""
-        return _scores(self._query(parts, weights), rows)
-
-    def _query(self, parts: Mapping[Part, Vector], weights: Mapping[Part, float]) -> Query:
-        """Each present part as a vector of length its weight, beside the segment that it is compared with."""
+    def aims(
+        self,
+        parts: Mapping[Part, Vector],
+        weights: Mapping[Part, float] = EQUAL_WEIGHTS,
+        origins: Mapping[Part, Vector] = NO_ORIGINS,
+    ) -> list[Aim]:
+        """What a query asks of each segment; `aim.total` of them is the score of rows one names."""
         lengths = {part: float(np.linalg.norm(vector)) for part, vector in parts.items()}
-        total = sum(weights[part] for part, length in lengths.items() if length > 0) or 1.0
-        query = []
+        whole = sum(weights[part] for part, length in lengths.items() if length > 0) or 1.0
+        aims: list[Aim] = []
         for part, length in lengths.items():
-            segment = self.segment(part, len(parts[part])) if length > 0 else None
-            if segment is not None:
-                unit = np.asarray(parts[part], dtype=np.float32) / np.float32(length)
-                query.append((unit * np.float32(weights[part] / total), segment))
-        return query
+            key = self._key(part, len(parts[part])) if length > 0 else None
+            if key is not None:
+                unit = np.asarray(parts[part] / np.float32(length), dtype=np.float32)
+                aims += self._aims_of_part(key, unit, weights[part] / whole, origins.get(part))
+        return aims
 
-    def _directions(self, row: ItemRow, weights: Mapping[Part, float]) -> Query:
+    def _aims_of_part(self, key: Key, unit: Vector, weight: float, origin: Vector | None) -> list[Aim]:
+        """Of length its weight: at the rows that have the part, and across the bridge at those that have the other."""
+        segment, sight = self._generations[key], self.sight
+        own = Aim(unit * np.float32(weight), segment)
+        if sight is None or key not in (sight.images, sight.texts):
+            return [own]
+        if key == sight.images:
+            vector = sight.lens.aim(unit, origin) * np.float32(weight)
+            own = Aim(vector, segment, float(vector @ sight.lens.mean), sight.seen)
+        other = self._generations.get(sight.images if key == sight.texts else sight.texts or key)
+        lacking = None if other is None or other is segment else _rows_without(segment, other)
+        across = None if lacking is None or other is None else self._across(sight, key, unit, weight, origin)
+        return [own] if across is None or other is None else [own, replace(across, segment=other, only=lacking)]
+
+    def _across(self, sight: Sight, key: Key, unit: Vector, weight: float, origin: Vector | None) -> Aim | None:
+        bridge, segment = sight.bridge, self._generations[key]
+        if bridge is None:
+            return None
+        if key == sight.texts:
+            asked, line, mean = bridge.matrix @ (unit - bridge.text_mean), bridge.of_text, bridge.image_mean
+            length = float(np.linalg.norm(unit - bridge.text_mean))
+        else:
+            asked, line, mean = bridge.crossed(unit[None], origin)[0], bridge.of_image, bridge.text_mean
+            length = float(np.linalg.norm(asked))
+        vector = np.asarray(asked * np.float32(weight * line.slope / max(length, 1e-6)), dtype=np.float32)
+        measure = sight.crossed if key == sight.texts else sight.texts_seen
+        return Aim(vector, segment, float(vector @ mean), measure, weight * line.bias)
+
+    def _directions(self, row: ItemRow, weights: Mapping[Part, float]) -> list[Aim]:
         """From the mean to an item, for each part it has, of length the part's weight."""
         found = []
         for (part, _, _), segment in self._generations.items():
@@ -168,8 +227,8 @@ class LiveIndex:
             if vector is not None:
                 direction = vector - segment.mean()
                 found.append((weights[part], direction, float(np.linalg.norm(direction)), segment))
-        total = sum(weight for weight, _, length, _ in found if length > SAME) or 1.0
-        return [(away * np.float32(w / total / length), segment) for w, away, length, segment in found if length > SAME]
+        whole = sum(weight for weight, _, length, _ in found if length > SAME) or 1.0
+        return [Aim(away * np.float32(w / whole / far), segment) for w, away, far, segment in found if far > SAME]
 
     def _hits(self, rows: Rows, scores: Vector, k: int) -> Hits:
         hits = [(self.ids[row], float(score)) for row, score in zip(rows, scores, strict=True)]
@@ -179,7 +238,16 @@ class LiveIndex:
         """A new index, with new ids, of the rows in `kept`; this one stays as it is for searches under way."""
         new = LiveIndex(ItemIds(self.ids[row] for row in kept))
         new._generations = {key: segment.renumbered(kept) for key, segment in self._generations.items()}
+        if self.sight is not None:
+            new.put_in_use(_renumbered(self.sight, kept))
         return new
+
+    def put_in_use(self, sight: Sight) -> None:
+        """Compare through what was learned; its measures are told of each vector put from now on."""
+        measures = {sight.images: [sight.seen, sight.crossed], sight.texts: [sight.texts_seen]}
+        for key, segment in self._generations.items():
+            segment.measures = tuple(measure for measure in measures.get(key, []) if measure is not None)
+        self.sight = sight
 
     def generations(self) -> list[tuple[Part, str, MutableSegment]]:
         """Each part's segments with the name of their encoder, for snapshots."""
@@ -194,38 +262,17 @@ class LiveIndex:
             self._generations = {key: segment for key, segment in self._generations.items() if len(segment)}
 
 
-def _nearest(query: Query, k: int, allowed: Mask) -> tuple[Rows, Vector]:
-    """At least the k best rows by the sum of the parts' inner products, exactly, with scores.
-
-    Notes
-    -----
-    Fagin's threshold algorithm: the best m of each part are scored in full; the k best of them are the k best of
-    all once the k-th beats the sum of the parts' m-th scores, which nothing unseen can pass. Else m grows.
-
-    References
-    ----------
-    .. [1] R. Fagin, A. Lotem, M. Naor, "Optimal Aggregation Algorithms for Middleware", PODS 2001.
-    """
-    wanted = k + MARGIN if len(query) == 1 else 4 * k + 4 * MARGIN
-    while True:
-        lists = [segment.search(vector, wanted, allowed) for vector, segment in query]
-        rows = np.unique(np.concatenate([rows for rows, _ in lists])) if lists else np.zeros(0, dtype=np.intp)
-        scores = _scores(query, rows)
-        if all(len(found) < wanted for found, _ in lists):
-            return rows, scores
-        if len(rows) >= k and np.partition(scores, -k)[-k] > _unseen_at_most(lists, wanted) + ROUNDING:
-            return rows, scores
-        wanted *= 4
+def _rows_without(segment: MutableSegment, other: MutableSegment) -> Mask | None:
+    """bool, shape (n_rows,): rows in the other segment and not in this; None where there are none."""
+    lacking = other.filled.copy()
+    size = min(len(lacking), len(segment.filled))
+    lacking[:size] &= ~segment.filled[:size]
+    return lacking if lacking.any() else None
 
 
-def _scores(query: Query, rows: Rows) -> Vector:
-    scores = np.zeros(len(rows), dtype=np.float32)
-    for vector, segment in query:
-        scores += segment.scores(vector, rows)
-    return scores
+def _renumbered(sight: Sight, kept: Rows) -> Sight:
+    def moved(measure: Measure | None) -> Measure | None:
+        return None if measure is None else measure.renumbered(kept)
 
-
-def _unseen_at_most(lists: list[tuple[Rows, Vector]], wanted: int) -> float:
-    """The highest score that a row in none of the lists can have."""
-    last = [float(scores[-1]) if len(rows) == wanted else 0.0 for rows, scores in lists]
-    return last[0] if len(last) == 1 else sum(max(score, 0.0) for score in last)
+    crossed, texts_seen = moved(sight.crossed), moved(sight.texts_seen)
+    return replace(sight, seen=sight.seen.renumbered(kept), crossed=crossed, texts_seen=texts_seen)

@@ -1,6 +1,6 @@
 """An exact segment whose rows are overwritten in place and removed by a mark."""
 
-from typing import Any
+from typing import Any, Protocol
 
 import faiss as _faiss
 import numpy as np
@@ -21,6 +21,12 @@ SAME = 1e-6
 
 Mask = NDArray[np.bool_]
 """bool, shape (n_rows,)"""
+
+
+class RowListener(Protocol):
+    """What keeps something for each row of a segment."""
+
+    def put(self, row: ItemRow, vector: Vector) -> None: ...
 
 
 class _Chunk:
@@ -57,6 +63,8 @@ class MutableSegment:
         self._filled = np.zeros(0, dtype=np.bool_)
         self._count = 0
         self._sum = np.zeros(dim, dtype=np.float64)
+        self.measures: tuple[RowListener, ...] = ()
+        """Told of each vector put."""
 
     def __len__(self) -> int:
         return self._count
@@ -83,6 +91,8 @@ class MutableSegment:
         self._filled[row] = True
         self._count += 1
         self._sum += chunk.vectors[slot]
+        for measure in self.measures:
+            measure.put(row, chunk.vectors[slot].astype(np.float32))
 
     def remove(self, row: ItemRow) -> None:
         """Mark a row as empty; nothing happens where it is already."""
@@ -114,7 +124,7 @@ class MutableSegment:
     def gather(self, rows: Rows) -> NDArray[np.float16]:
         """float16, shape (n, dim): the rows' vectors, zeros where there is none."""
         gathered = np.zeros((len(rows), self.dim), dtype=np.float16)
-        held = np.flatnonzero(self._held(rows))
+        held = np.flatnonzero(self.are_held(rows))
         for number in np.unique(rows[held] // CHUNK_ROWS):
             chunk = self._chunks[number]
             if chunk is not None:
@@ -134,7 +144,7 @@ class MutableSegment:
         offsets = self.gather(rows).astype(np.float32) - self.mean()
         lengths = np.sqrt((offsets * offsets).sum(axis=1))
         scores = (offsets * query).sum(axis=1) / np.maximum(lengths, SAME)
-        return np.where(self._held(rows), scores, np.float32(0)).astype(np.float32)
+        return np.where(self.are_held(rows), scores, np.float32(0)).astype(np.float32)
 
     def search(self, query: Vector, k: int, allowed: Mask) -> tuple[Rows, Vector]:
         """The k best of the allowed filled rows, best first, with scores; fewer where there are fewer.
@@ -177,7 +187,7 @@ class MutableSegment:
         new = MutableSegment(self.dim)
         for start in range(0, len(kept), CHUNK_ROWS):
             rows = kept[start : start + CHUNK_ROWS]
-            held = np.flatnonzero(self._held(rows))
+            held = np.flatnonzero(self.are_held(rows))
             new.fill(start + held, self.gather(rows[held]))
         return new
 
@@ -186,7 +196,7 @@ class MutableSegment:
         for row, vector in zip(rows.tolist(), vectors, strict=True):
             self.put(row, vector)
 
-    def _held(self, rows: Rows) -> Mask:
+    def are_held(self, rows: Rows) -> Mask:
         """bool, shape (n,): which of the rows hold a vector."""
         filled = self._filled
         inside = rows < len(filled)

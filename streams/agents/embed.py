@@ -31,6 +31,8 @@ from streams.settings import Settings
 
 BATCH = 32
 """Products encoded together at most; their vectors come out together, so more would keep the first waiting."""
+MOST_PICTURES = 6
+"""Of one product, the main one first; each costs as much as the first."""
 
 
 class CardStore(Protocol):
@@ -51,7 +53,7 @@ class EmbedLimits:
     waiting_bytes: int = 64 * 2**20
     """Of their messages, which may hold pictures."""
     n_pictures: int = 32
-    """Fetched or being fetched: each takes up to 8 MiB until it is encoded."""
+    """Products whose pictures are fetched or being fetched: each picture takes up to 8 MiB until it is encoded."""
     n_fetches: int = 16
 
 
@@ -172,13 +174,15 @@ class EmbedProcessor:
             group.create_task(self._fetch(job))
 
     async def _fetch(self, job: Job) -> None:
-        try:
-            async with self._fetches:
-                if not job.is_overtaken:
-                    job.picture = await self._fetcher.fetch(job.product.images[0])
-        except EncodingError as error:
-            job.picture_fault = (error.reason, error.text)
-        if job.picture is None:
+        async with self._fetches:
+            for reference in job.product.images[:MOST_PICTURES]:
+                if job.is_overtaken:
+                    break
+                try:
+                    job.pictures.append(await self._fetcher.fetch(reference))
+                except EncodingError as error:
+                    job.picture_fault = job.picture_fault or (error.reason, error.text)
+        if not job.pictures:
             self._picture_room.release()
         self._make_ready(job)
 
@@ -197,7 +201,7 @@ class EmbedProcessor:
             if wanted:
                 await self._encode(wanted)
             for job in taken:
-                if job.picture is not None:
+                if job.pictures:
                     self._picture_room.release()
             async with self._room:
                 self._n_waiting -= len(taken)
@@ -207,7 +211,7 @@ class EmbedProcessor:
     async def _encode(self, jobs: Sequence[Job]) -> None:
         """Steps 4 and 5 for products of the present generation."""
         generation = self._generation
-        parts = await self._vectorizer.encode([text_of(job.product) for job in jobs], [job.picture for job in jobs])
+        parts = await self._vectorizer.encode([text_of(job.product) for job in jobs], [job.pictures for job in jobs])
         written: list[tuple[Job, CatalogueVectors]] = []
 
         def newest() -> list[NewRecord]:
@@ -239,6 +243,7 @@ class EmbedProcessor:
             pack_vector(text.vector),
             pack_vector(image.vector),
             tuple(f"{part}:{reason.removeprefix('picture-')}" for part, reason, _ in dropped),
+            tuple(map(pack_vector, image.pictures)),
         )
         return vectors, [dead_letter(job.record, reason, detail, self._settings) for _, reason, detail in dropped]
 

@@ -40,9 +40,9 @@ class Job:
     acks: list[Callable[[], object]]
     is_overtaken: bool = False
     """By a newer message of the product, with other content."""
-    picture: bytes | None = None
+    pictures: list[bytes] = field(default_factory=list)
     picture_fault: tuple[str, str] | None = None
-    """Why there is no picture: reason and text."""
+    """Why there is no picture, or one too few: reason and text."""
 
 
 @dataclass

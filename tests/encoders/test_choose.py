@@ -53,7 +53,7 @@ def test_choosing_loads_no_network_library_before_the_first_batch():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]
     )
 
-    assert found.stdout.split("\n")[0] == f"{EFFICIENTNET_LITE0.encoder_name} 1280 []"
+    assert found.stdout.split("\n")[0] == f"{EFFICIENTNET_LITE0.encoder_name}-product-p1 1328 []"
 
 
 def test_bundled_encoders_are_what_their_names_say(monkeypatch):
@@ -65,7 +65,7 @@ def test_bundled_encoders_are_what_their_names_say(monkeypatch):
     assert (text.name, text.dim) == (text.encoder.name, text.encoder.dim) == (MINILM.encoder_name, 384)
     assert (image.name, image.dim) == (image.encoder.name, image.encoder.dim)
     assert text.encode(["lamp"]).shape == (1, 384)
-    assert image.encode([a_shape("ellipse")]).shape == (1, 1280)
+    assert image.encode([a_shape("ellipse")]).shape == (1, 1328)
 
 
 def test_bundled_text_is_multilingual_where_that_package_is_installed(monkeypatch):

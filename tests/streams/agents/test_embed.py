@@ -41,6 +41,7 @@ from tests.encoders.drawings import a_shape, saved
 
 DEADLINE_S = 10.0
 RED = "data:image/png;base64," + base64.b64encode(saved(a_shape("ellipse", "red", 16))).decode()
+BLUE = "data:image/png;base64," + base64.b64encode(saved(a_shape("ellipse", "blue", 16))).decode()
 BAD = "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n no more").decode()
 
 
@@ -221,6 +222,27 @@ async def test_a_product_has_fields_vectors_and_a_card(bench: Bench):
         "url": "https://shop/lamp",
         "available": "1",
     }
+
+
+async def test_several_pictures_make_one_vector_and_are_kept_each(bench: Bench):
+    worker = bench.worker()
+    await worker.finish(await bench.produce(a_product(images=(RED, BLUE))))
+
+    vectors = await bench.vectors()
+    red, blue = map(unpack_vector, vectors.pictures)
+    mean = unpack_vector(vectors.image)
+    assert (np.argmax(red), np.argmax(blue)) == (0, 2)
+    assert np.allclose(mean, (red + blue) / np.linalg.norm(red + blue), atol=1e-3)
+
+
+async def test_a_bad_picture_among_several_costs_the_others_nothing(bench: Bench):
+    worker = bench.worker()
+    await worker.finish(await bench.produce(a_product(images=(BAD, RED))))
+
+    vectors = await bench.vectors()
+    assert np.argmax(unpack_vector(vectors.image)) == 0
+    assert vectors.dropped == ("image:malformed",)
+    assert [letter["reason"] for letter in await bench.letters()] == ["picture-malformed"]
 
 
 async def test_records_of_a_product_stand_in_the_partition_of_its_message(bench: Bench):
