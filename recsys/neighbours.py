@@ -36,7 +36,7 @@ class NeighbourCache:
     catalogue for what was noted (one exact scan an item). A product with new vectors is entered into the lists that it
     belongs to, so it does not wait for them to be made anew.
 
-    Threads: `nearest` and the catalogue's changes belong to one thread, `refresh` and `compute` to one other.
+    Threads: `nearest` and the catalogue's changes belong to one thread, `refresh`, `renew` and `compute` to one other.
 
     Notes
     -----
@@ -47,6 +47,10 @@ class NeighbourCache:
         self._catalogue = catalogue
         self._size = size
         self._lists: dict[ItemId, Nearest] = {}
+        self._made_at: dict[ItemId, int] = {}
+        """The catalogue's `vectors_version` that each list was worked out for."""
+        self._outdated: list[ItemId] = []
+        self._renewed_to = -1
         self._lock = threading.Lock()
         self._wanted: dict[ItemId, None] = {}
         catalogue.watch(self._changed)
@@ -76,14 +80,32 @@ class NeighbourCache:
                 del self._wanted[item_id]
         return self.compute(taken)
 
+    def renew(self, budget: int = 1) -> int:
+        """Work out again lists that the catalogue has changed since, `budget` items at most; returns how many.
+
+        Entering new items leaves some out. Once this returns 0, all lists are what a scan gives, whatever their past.
+        """
+        version = self._catalogue.vectors_version
+        if not self._outdated and self._renewed_to != version:
+            self._outdated = [item_id for item_id in list(self._lists) if self._made_at.get(item_id, -1) < version]
+            self._renewed_to = version
+        taken, self._outdated = self._outdated[:budget], self._outdated[budget:]
+        # Not entered into others' lists: those are worked out again by themselves, without roundings of the other side.
+        return self._compute(taken, enters=False)
+
     def compute(self, item_ids: Iterable[ItemId]) -> int:
         """Scan the catalogue for each item's neighbours; returns how many items were done."""
+        return self._compute(item_ids, enters=True)
+
+    def _compute(self, item_ids: Iterable[ItemId], *, enters: bool) -> int:
         done = 0
         for item_id in item_ids:
+            version = self._catalogue.vectors_version
             nearest = similar(self._catalogue, item_id, REACH * self._size)
             found = [(hit.item_id, hit.score) for hit in nearest]
+            self._made_at[item_id] = version
             self._keep(item_id, found[: self._size], len(self._catalogue))
-            if self._catalogue.is_visible(item_id):
+            if enters and self._catalogue.is_visible(item_id):
                 self._enter(item_id, found)
             done += 1
         return done
@@ -108,9 +130,10 @@ class NeighbourCache:
             self._keep(neighbour, best, held.catalogue_size)
 
     def _keep(self, item_id: ItemId, best: list[tuple[ItemId, float]], catalogue_size: int) -> None:
-        item_ids = tuple(found for found, _ in best)
-        scores = array("f", (score for _, score in best))
-        self._lists[item_id] = Nearest(item_ids, scores, catalogue_size, _name_of(item_ids))
+        made, held = _nearest(best, catalogue_size), self._lists.get(item_id)
+        # Whoever has converted a list need not do it again when a scan gives the same.
+        if held != made:
+            self._lists[item_id] = made
 
     def _is_outgrown(self, held: Nearest) -> bool:
         return abs(len(self._catalogue) - held.catalogue_size) > GROWTH * held.catalogue_size
@@ -120,5 +143,13 @@ class NeighbourCache:
             self._wanted[item_id] = None
 
 
-def _name_of(item_ids: Iterable[ItemId]) -> str:
-    return blake2b("\n".join(item_ids).encode(), digest_size=4).hexdigest()
+def exact_neighbours(catalogue: Catalogue, item_id: ItemId, size: int = SIZE) -> Nearest:
+    """What the cache gives of an item that it has just scanned the catalogue for; O(catalogue)."""
+    found = [(hit.item_id, hit.score) for hit in similar(catalogue, item_id, REACH * size)]
+    return _nearest(found[:size], len(catalogue))
+
+
+def _nearest(best: list[tuple[ItemId, float]], catalogue_size: int) -> Nearest:
+    item_ids = tuple(found for found, _ in best)
+    name = blake2b("\n".join(item_ids).encode(), digest_size=4).hexdigest()
+    return Nearest(item_ids, array("f", (score for _, score in best)), catalogue_size, name)

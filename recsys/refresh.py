@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
 
+import msgspec
+
 from recsys.candidates import CandidatePolicy, Views, gather, personal, recent_items
 from recsys.confidence import ConfidencePolicy
 from recsys.events import Click, ModelVersions, RecommendationList, Trigger
@@ -33,7 +35,7 @@ class RecommendPolicy:
     @cached_property
     def name(self) -> str:
         """A digest of all of them."""
-        return blake2b(repr(self).encode(), digest_size=4).hexdigest()
+        return blake2b(msgspec.json.encode(self, order="sorted"), digest_size=4).hexdigest()
 
 
 def fold_click(

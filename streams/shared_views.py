@@ -35,6 +35,8 @@ NEIGHBOURS_AT_ONCE = 4
 """Items whose content neighbours are scanned for in one go: 0.1 s at 20,000 products."""
 NEIGHBOURS_SHARE = 0.25
 """Share of the time that may go into such scans; without a bound they took more of a busy worker than its lists."""
+RENEWAL_S = 0.025
+"""Of each half second in which nothing else is to do: lists of neighbours are worked out again after changes."""
 NEW_ITEMS_AT_ONCE = 200
 """Items that get factors without a pause: about 5 ms during which no click is served."""
 _NONE = np.empty(0, dtype=np.float32)
@@ -171,6 +173,12 @@ class SharedViews:
             await follower.wait_caught_up()
         await self._is_warm.wait()
 
+    async def wait_factors(self) -> None:
+        """Wait until every product has its factors that can have any."""
+        while self.factors is not None and self._without_factors:
+            self._give_factors_to_new_items()
+            await asyncio.sleep(0)
+
     def _put_product(self, record: Record) -> None:
         self._catalog_at.put(record.partition, record.offset + 1)
         self._named = None
@@ -243,10 +251,17 @@ class SharedViews:
                 await asyncio.to_thread(self.factors.seal)
                 self._named = None
             started = time.monotonic()
-            await asyncio.to_thread(self.neighbours.refresh, NEIGHBOURS_AT_ONCE)
+            await asyncio.to_thread(self._find_neighbours)
             # Each item clicked for the first time asks for a scan of the catalogue: clicks must not wait for them all.
             pause_s = (time.monotonic() - started) * (1 - NEIGHBOURS_SHARE) / NEIGHBOURS_SHARE
             await asyncio.sleep(max(pause_s, 0.02) if self.neighbours.pending else HOUSEKEEPING_S)
+
+    def _find_neighbours(self) -> None:
+        """Scan for what was asked for; where that is nothing, for what has changed since it was scanned for."""
+        until = time.monotonic() + RENEWAL_S
+        if not self.neighbours.refresh(NEIGHBOURS_AT_ONCE):
+            while self.neighbours.renew() and time.monotonic() < until:
+                pass
 
     def _give_factors_to_new_items(self) -> None:
         """What was never trained gets factors from its content, so that it can be recommended at once."""

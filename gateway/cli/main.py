@@ -17,6 +17,7 @@ from gateway.cli import (
     replay,
     topics,
     trainer,
+    verify,
     worker,
 )
 from recsys.errors import RecsysError
@@ -39,6 +40,7 @@ app.command("topics")(topics.topics)
 app.command("import")(import_feed.import_feed)
 app.command("replay")(replay.replay)
 app.command("evaluate")(evaluate.evaluate_log)
+app.command("verify")(verify.verify)
 app.add_typer(rebuild.app, name="rebuild")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command("doctor")(doctor.doctor)

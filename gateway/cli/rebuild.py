@@ -32,8 +32,11 @@ def rebuild_redis(
 
     Workers may run meanwhile: nothing newer is ever written over. They also fill an empty Redis by themselves, slower.
     """
+    import threadpoolctl
+
     from streams.settings import read_settings
 
+    threadpoolctl.threadpool_limits(1)  # sums in one order, as in workers
     asyncio.run(_redis(read_settings(), with_similar))
 
 

@@ -1,16 +1,21 @@
 """Redis is only a view: emptied, it fills itself or is filled by command, on a real Kafka."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from streams import topics
 from tests.end_to_end.deployment import Deployment, until
 from tests.end_to_end.test_processes import (
     ITEMS,
     NO_NETWORKS,
     USERS,
     clicks,
+    committed,
+    ends_of,
     facts_of,
     lists_answer,
     produce,
@@ -80,3 +85,49 @@ async def test_an_emptied_redis_fills_itself_or_is_filled_by_command(shop: Deplo
     assert (outcome.code, outcome.err) == (0, "")
     assert f"{len(USERS)} users and the cards of {len(ITEMS)} products" in outcome.out
     assert await everything(shop) == before
+
+
+async def test_a_deployment_equals_a_replay_of_its_log_until_something_is_altered(shop: Deployment) -> None:
+    worker = shop.start("worker", "--no-supervise")
+    await worker.wait_ready()
+    await produce_products(shop, ITEMS)
+    async with shop.producer() as producer:
+        await producer.send_and_wait(shop.prefix + topics.PRODUCTS, b"{", b"lamp")
+        await producer.send_and_wait(shop.prefix + topics.PRODUCTS, None, ITEMS[-1].encode())
+        await producer.send_and_wait(shop.prefix + topics.CLICKS, b"[]", b"ann")
+    await produce(shop, clicks(1000))
+    facts = await facts_of(shop)
+    await until(lambda: lists_answer(shop, facts), "all lists answer the newest clicks")
+    await until(lambda: committed(shop) == ends_of(facts), "all clicks are committed")
+
+    async def equal() -> dict[str, Any] | None:
+        outcome = await shop.command("verify", "--json")
+        report = json.loads(outcome.out)
+        assert (outcome.code, outcome.err) == (0, ""), report
+        return report if not report["notes"] and report["checks"]["counts"]["equal"] >= len(ITEMS) else None
+
+    report = await until(equal, "everything is acknowledged, and compared")
+    checks = report["checks"]
+    assert checks["states"]["equal"] == checks["states in Redis"]["equal"] == len(USERS)
+    assert checks["dead letters"]["equal"] == 2
+    assert checks["catalogue"]["equal"] == checks["hidden"]["equal"] == checks["cards"]["equal"] == len(ITEMS)
+    assert checks["lists"]["equal"] == 2 * len(USERS)
+    assert checks["list contents"]["equal"] > 0, checks["list contents"]
+
+    async with shop.redis() as store:
+        list_json = json.loads(await store.get(f"{shop.prefix}freshet:recs:{USERS[0]}"))
+        list_json["items"] = list_json["items"][::-1]
+        await store.set(f"{shop.prefix}freshet:recs:{USERS[0]}", json.dumps(list_json, separators=(",", ":")))
+        await store.delete(f"{shop.prefix}freshet:recs:{USERS[1]}", f"{shop.prefix}freshet:user:{USERS[1]}")
+        await store.sadd(f"{shop.prefix}freshet:hidden", ITEMS[0])
+        await store.hset(f"{shop.prefix}freshet:item:{ITEMS[1]}", "title", "Another")
+    outcome = await shop.command("verify")
+    assert outcome.code == 1
+    for sentence in (
+        f"lists: Redis has none of {USERS[1]}",
+        f"states in Redis: {USERS[1]} has none.",
+        f"hidden: {ITEMS[0]} is in the set.",
+        f"cards: {ITEMS[1]} differs in title.",
+        f"list contents: Redis, {USERS[0]} at",
+    ):
+        assert sentence in outcome.out, outcome.out

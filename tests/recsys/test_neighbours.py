@@ -1,7 +1,7 @@
 import threading
 
 from recsys.catalogue import Catalogue
-from recsys.neighbours import NeighbourCache
+from recsys.neighbours import NeighbourCache, exact_neighbours
 from recsys.search import similar
 from tests.recsys.products import fields, random_units, unit, vectors
 
@@ -119,3 +119,23 @@ def test_lists_are_computed_beside_a_changing_catalogue():
     while cache.refresh():
         pass
     assert len(cache.get("item-1")) == 5
+
+
+def test_renewed_lists_are_what_a_scan_gives_whatever_was_entered_into_them():
+    catalogue = Catalogue()
+    cache = NeighbourCache(catalogue, size=3)
+    names = [f"item-{number}" for number in range(60)]
+    for name, text in zip(names, random_units(60, DIM), strict=True):
+        put(catalogue, name, text)
+        cache.get(name)
+        cache.refresh()
+    scanned = {name: exact_neighbours(catalogue, name, size=3).name for name in names}
+    assert {name: cache.nearest(name).name for name in names} != scanned, "entering them left none out"
+
+    while cache.renew():
+        pass
+
+    assert {name: cache.nearest(name).name for name in names} == scanned
+    held = cache.nearest("item-0")
+    cache.compute(["item-0"])
+    assert cache.nearest("item-0") is held

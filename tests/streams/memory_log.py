@@ -18,6 +18,8 @@ class MemoryLog:
         self.records = defaultdict(list)
         self.survive = None
         self.offsets = {}
+        self.kept_from = {}
+        """The oldest offset that a topic's partitions still have."""
 
     async def append_many(self, records):
         positions = []
@@ -44,7 +46,7 @@ class MemoryLog:
         return [record for partition in range(self._n) for record in self.records[topic, partition]]
 
     async def beginning_offsets(self, topic):
-        return dict.fromkeys(range(self._n), 0)
+        return dict.fromkeys(range(self._n), self.kept_from.get(topic, 0))
 
     async def end_offsets(self, topic):
         return {partition: len(self.records[topic, partition]) for partition in range(self._n)}

@@ -60,13 +60,21 @@ class Lists:
     """Redis, in a dictionary: takes what is newer."""
 
     def __init__(self):
-        self.lists = {}
+        self.lists, self.users = {}, {}
 
     async def put_lists(self, writes):
         for write in writes:
             if write.list_json is not None and write.version > self.lists.get(write.user_id, ("",))[0]:
                 self.lists[write.user_id] = write.version, write.list_json
+            if write.version > self.users.get(write.user_id, b"").decode(errors="ignore")[:30]:
+                self.users[write.user_id] = write.version.encode() + write.user
         return len(writes)
+
+    async def get_lists(self, user_ids):
+        return [self.lists[user_id][1] if user_id in self.lists else None for user_id in user_ids]
+
+    async def get_users(self, user_ids):
+        return [self.users.get(user_id) for user_id in user_ids]
 
 
 class Deployment:
