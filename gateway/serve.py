@@ -37,7 +37,7 @@ async def _serve(settings: Settings, stop: asyncio.Event) -> None:
 
 def background(gateway: Gateway) -> tuple[Coroutine[Any, Any, None], ...]:
     """What a gateway does beside answering."""
-    return gateway.changes.run(), gateway.load_encoders(), gateway.keep_sight(), gateway.reach.run()
+    return gateway.changes.run(), gateway.load_encoders(), gateway.keep_index(), gateway.reach.run()
 
 
 def open_socket(settings: Settings) -> socket.socket:

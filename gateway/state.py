@@ -42,8 +42,8 @@ from streams.wire.times import rfc3339
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 DAY_S = 86_400
-SIGHT_EVERY_S = 0.5
-"""How often it is seen whether the shop's pictures have changed enough to learn from them again."""
+INDEX_EVERY_S = 0.5
+"""How often it is seen whether so much has changed that something is to be learned or sealed again."""
 REMEMBERED_ANSWERS = 100_000
 """Answers kept for repeated Idempotency-Keys; another gateway still counts a repeated event once, by its id."""
 QUERY_SIDE = 256
@@ -201,15 +201,21 @@ class Gateway:
         self._photos.add(vector)
         return vector, self._photos.value(sight.lens.mean)
 
-    async def keep_sight(self) -> None:
-        """Learn, while pictures change, how the shop's pictures compare; until the first time they compare plainly."""
+    async def keep_index(self) -> None:
+        """Learn, while pictures change, how the shop's pictures compare; seal what would make searches slow.
+
+        Until the first time pictures compare plainly, and every vector is scanned.
+        """
         while True:
             catalogue = self.views.catalogue
             if catalogue.sight_is_due:
                 sighting = catalogue.begin_sight()
                 await asyncio.to_thread(sighting.fit)
                 catalogue.put_sight(sighting)
-            await asyncio.sleep(SIGHT_EVERY_S)
+            for sealing in catalogue.begin_sealing():
+                await asyncio.to_thread(sealing.build)
+                catalogue.put_sealed(sealing)
+            await asyncio.sleep(INDEX_EVERY_S)
 
 
 def _encode_picture(encoder: Encoder[Image], picture: bytes) -> tuple[Vector, bool]:

@@ -18,6 +18,7 @@ from recsys.filters import Filter, FilterIndex
 from recsys.ids import ItemIds
 from recsys.index.live import LiveIndex, Part, Sight
 from recsys.index.mutable import Mask, MutableSegment
+from recsys.index.sealing import Sealing
 from recsys.index.sighting import Sighting
 from recsys.records import CatalogueFields, CatalogueVectors, unpack_vector
 from recsys.types import ItemId, ItemRow, Rows, Vector
@@ -190,6 +191,16 @@ class Catalogue:
         sighting = self.begin_sight()
         sighting.fit()
         return self.put_sight(sighting)
+
+    def begin_sealing(self) -> list[Sealing]:
+        """On the writing thread: what is to be built for searches to stay quick; `Sealing.build` may run in another."""
+        with self._lock:
+            return self._index.sealings()
+
+    def put_sealed(self, sealing: Sealing) -> None:
+        """On the writing thread: let searches use what was built."""
+        with self._lock:
+            sealing.put_in_use()
 
     # --- reading ---
 

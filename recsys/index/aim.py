@@ -38,12 +38,12 @@ class Aim:
         scores = (products - np.float32(self.offset)) / self.measure.of(rows) + np.float32(self.bias)
         return np.where(self._meant(rows), scores, np.float32(0)).astype(np.float32)
 
-    def search(self, k: int, allowed: Mask) -> tuple[Rows, Vector]:
+    def search(self, k: int, allowed: Mask, *, exact: bool) -> tuple[Rows, Vector]:
         """The k best rows by inner product, best first, with the most that a row after them can score."""
         if self.only is not None:
             size = min(len(allowed), len(self.only))
             allowed = allowed[:size] & self.only[:size]
-        rows, products = self.segment.search(self.vector, k, allowed)
+        rows, products = self.segment.search(self.vector, k, allowed, exact=exact)
         if self.measure is None:
             return rows, products
         return rows, np.maximum(products - np.float32(self.offset), 0) / np.float32(self.measure.least) + self.bias
@@ -57,8 +57,10 @@ class Aim:
         return meant
 
 
-def nearest(aims: Sequence[Aim], k: int, allowed: Mask) -> tuple[Rows, Vector]:
+def nearest(aims: Sequence[Aim], k: int, allowed: Mask, *, exact: bool = False) -> tuple[Rows, Vector]:
     """At least the k best rows by the sum of the aims' scores, with scores, unordered.
+
+    Where a segment has a sealed index, some may be missed unless `exact` is asked for; their scores are exact anyway.
 
     Notes
     -----
@@ -72,7 +74,7 @@ def nearest(aims: Sequence[Aim], k: int, allowed: Mask) -> tuple[Rows, Vector]:
     wanted = k + MARGIN if len(aims) == 1 else 4 * k + 4 * MARGIN
     is_measured = any(aim.measure is not None for aim in aims)
     while True:
-        lists = [aim.search(wanted, allowed) for aim in aims]
+        lists = [aim.search(wanted, allowed, exact=exact) for aim in aims]
         rows = np.unique(np.concatenate([rows for rows, _ in lists])) if lists else np.zeros(0, dtype=np.intp)
         scores = total(aims, rows)
         if all(len(found) < wanted for found, _ in lists):

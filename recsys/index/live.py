@@ -19,6 +19,7 @@ from recsys.index.bridge import Bridge
 from recsys.index.lens import Lens
 from recsys.index.measure import Measure
 from recsys.index.mutable import SAME, Mask, MutableSegment
+from recsys.index.sealing import Sealing, is_due
 from recsys.types import ItemId, ItemRow, Rows, Vector
 
 Part = Literal["text", "image"]
@@ -156,7 +157,7 @@ class LiveIndex:
         allowed = np.ones(len(self.ids), dtype=np.bool_) if allowed is None else allowed.copy()
         if row < len(allowed):
             allowed[row] = False
-        rows, _ = nearest(query, k + MARGIN, allowed)
+        rows, _ = nearest(query, k + MARGIN, allowed, exact=True)
         scores = np.zeros(len(rows), dtype=np.float32)
         for aim in query:
             scores += aim.segment.centred_scores(aim.vector, rows)
@@ -231,6 +232,9 @@ class LiveIndex:
         return [Aim(away * np.float32(w / whole / far), segment) for w, away, far, segment in found if far > SAME]
 
     def _hits(self, rows: Rows, scores: Vector, k: int) -> Hits:
+        if len(rows) > k:  # looking up ids takes longer than scoring
+            least = np.partition(scores, -k)[-k]
+            rows, scores = rows[scores >= least], scores[scores >= least]
         hits = [(self.ids[row], float(score)) for row, score in zip(rows, scores, strict=True)]
         return sorted(hits, key=lambda hit: (-hit[1], hit[0]))[:k]
 
@@ -248,6 +252,11 @@ class LiveIndex:
         for key, segment in self._generations.items():
             segment.measures = tuple(measure for measure in measures.get(key, []) if measure is not None)
         self.sight = sight
+
+    def sealings(self) -> list[Sealing]:
+        """What is to be done for searches to stay quick; begun here, on the writer's thread."""
+        segments = (segment for segment in self._generations.values() if is_due(segment))
+        return [Sealing(segment) for segment in segments]
 
     def generations(self) -> list[tuple[Part, str, MutableSegment]]:
         """Each part's segments with the name of their encoder, for snapshots."""

@@ -7,20 +7,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.errors import DimensionError
+from recsys.index.cover import Cover
+from recsys.index.mask import Mask as Mask
+from recsys.index.sealed import SealedIndex
 from recsys.types import ItemRow, Rows, Vector
 
 faiss: Any = _faiss
 """Its type hints know the C++ constructors only, not the Python ones put over them."""
 CHUNK_ROWS = 4096
 """Rows a block of memory; twice as many waste more on a small shop, half as many cost 20 µs a block and query."""
+SCAN_SHARE = 0.02
+"""Of the sealed rows that may be found: where it is less, an exact scan of them is as quick as many lists."""
 GATHER_ROWS = 256
 """Up to this many allowed rows are scored by themselves; a scan with a selector costs more (measured at 20,000)."""
 
 SAME = 1e-6
 """A vector this near to the mean has no direction from it."""
-
-Mask = NDArray[np.bool_]
-"""bool, shape (n_rows,)"""
 
 
 class RowListener(Protocol):
@@ -63,6 +65,8 @@ class MutableSegment:
         self._filled = np.zeros(0, dtype=np.bool_)
         self._count = 0
         self._sum = np.zeros(dim, dtype=np.float64)
+        self.cover: Cover | None = None
+        self._touched: set[ItemRow] | None = None
         self.measures: tuple[RowListener, ...] = ()
         """Told of each vector put."""
 
@@ -90,6 +94,7 @@ class MutableSegment:
             chunk.used = chunk.index.ntotal = slot + 1
         self._filled[row] = True
         self._count += 1
+        self._mark(row)
         self._sum += chunk.vectors[slot]
         for measure in self.measures:
             measure.put(row, chunk.vectors[slot].astype(np.float32))
@@ -100,6 +105,7 @@ class MutableSegment:
         if chunk is not None:
             self._filled[row] = False
             self._count -= 1
+            self._mark(row)
             self._sum -= chunk.vectors[row % CHUNK_ROWS]
 
     def holds(self, row: ItemRow) -> bool:
@@ -146,8 +152,34 @@ class MutableSegment:
         scores = (offsets * query).sum(axis=1) / np.maximum(lengths, SAME)
         return np.where(self.are_held(rows), scores, np.float32(0)).astype(np.float32)
 
-    def search(self, query: Vector, k: int, allowed: Mask) -> tuple[Rows, Vector]:
+    @property
+    def n_unsealed(self) -> int:
+        """Rows that each search scans."""
+        return self._count if self.cover is None else self._count - self.cover.n_current
+
+    def begin_cover(self) -> None:
+        """From now on note which rows change: a sealed index of the rows as they are is being built."""
+        self._touched = set()
+
+    def put_cover(self, sealed: SealedIndex | None, rows: Rows, trained_for: int) -> None:
+        """Let a sealed index answer for the rows that it was built of, but for those that changed meanwhile."""
+        cover = None if sealed is None else Cover.of(sealed, rows, trained_for)
+        for row in self._touched or ():
+            if cover is not None:
+                cover.mark(row)
+        self._touched, self.cover = None, cover
+
+    def _mark(self, row: ItemRow) -> None:
+        if self.cover is not None:
+            self.cover.mark(row)
+        if self._touched is not None:
+            self._touched.add(row)
+
+    def search(self, query: Vector, k: int, allowed: Mask, *, exact: bool = False) -> tuple[Rows, Vector]:
         """The k best of the allowed filled rows, best first, with scores; fewer where there are fewer.
+
+        Exactly, unless there is a sealed index, which may miss some of the rows that it answers for, and scores them
+        by 8 bits a number.
 
         Parameters
         ----------
@@ -159,6 +191,31 @@ class MutableSegment:
         """
         size = min(len(allowed), len(self._filled))
         allowed = allowed[:size] & self._filled[:size]
+        if self.cover is not None and not exact:
+            return self._search_covered(self.cover, query, k, allowed)
+        return self._search_exactly(query, k, allowed)
+
+    def _search_covered(self, cover: Cover, query: Vector, k: int, allowed: Mask) -> tuple[Rows, Vector]:
+        """Candidates of the sealed index beside an exact search of the rest; the same where few rows are allowed."""
+        sealed = allowed.copy()
+        size = min(len(sealed), len(cover.current))
+        sealed[:size] &= cover.current[:size]
+        sealed[size:] = False
+        n_sealed = int(np.count_nonzero(sealed))
+        share = n_sealed / max(len(cover.sealed), 1)
+        if share < SCAN_SHARE:
+            return self._search_exactly(query, k, allowed)
+        bitmap = None if n_sealed == len(cover.sealed) else np.packbits(sealed, bitorder="little")
+        near, near_scores = cover.sealed.candidates(query, k, bitmap, share)
+        if len(near) < min(k, n_sealed):
+            return self._search_exactly(query, k, allowed)
+        allowed &= ~sealed
+        if not allowed.any():
+            return near, near_scores
+        rest, rest_scores = self._search_exactly(query, k, allowed)
+        return _best(np.concatenate([near, rest]), np.concatenate([near_scores, rest_scores]), k)
+
+    def _search_exactly(self, query: Vector, k: int, allowed: Mask) -> tuple[Rows, Vector]:
         count = int(np.count_nonzero(allowed))
         if count <= GATHER_ROWS:
             rows = np.flatnonzero(allowed)

@@ -1,0 +1,269 @@
+"""The live index beside plain FAISS at the same recall: `python -m benchmarks.search_index [--real N] [--drawn N …]`.
+
+Real vectors are package descriptions of `apt-cache dumpavail` as the bundled text encoder sees them, embedded once and
+kept in the user's cache folder. Drawn ones are clustered (mixtures of 1,000 centres) and flatter every index. One
+thread searches; sealing runs in another, and in the second part of each table so do writes: replacements, additions,
+removals.
+"""
+
+import argparse
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+
+from encoders.choose import text_encoder
+from recsys.ids import ItemIds
+from recsys.index.live import LiveIndex
+from recsys.types import Matrix
+
+DIM, K, QUERIES = 384, 10, 1_000
+RATES = {"add": 500, "replace": 200, "remove": 100}
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "freshet" / "apt-descriptions.npy"
+
+
+def descriptions() -> list[str]:
+    out = subprocess.run(["apt-cache", "dumpavail"], capture_output=True, text=True, check=True).stdout
+    texts = []
+    for paragraph in out.split("\n\n"):
+        fields = dict(line.split(":", 1) for line in paragraph.splitlines() if line[:1].isalpha() and ":" in line)
+        text = fields.get("Description-en") or fields.get("Description")
+        if text and "Package" in fields:
+            texts.append(f"{fields['Package'].strip()}: {text.strip()}")
+    return list(dict.fromkeys(texts))
+
+
+def real_vectors(most: int) -> Matrix:
+    """Embedded once, in order, as far as they are asked for."""
+    held = np.load(CACHE) if CACHE.exists() else np.zeros((0, DIM), np.float16)
+    wanted = descriptions()[:most]
+    if len(held) < len(wanted):
+        encoder = text_encoder("bundled")
+        assert encoder is not None
+        held = np.concatenate([held, encoder.encode(wanted[len(held) :]).astype(np.float16)])
+        CACHE.parent.mkdir(parents=True, exist_ok=True)
+        np.save(CACHE, held)
+    return held[: len(wanted)].astype(np.float32)
+
+
+def drawn_vectors(n: int) -> Matrix:
+    rng = np.random.default_rng(0)
+    centres = rng.standard_normal((1_000, DIM)).astype(np.float32)
+    vectors = centres[rng.integers(0, 1_000, n)] + rng.standard_normal((n, DIM), dtype=np.float32) * np.float32(1.2)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def queries_of(vectors: Matrix) -> Matrix:
+    """Stored vectors turned a little, as a shopper's words differ from a product's."""
+    rng = np.random.default_rng(1)
+    chosen = vectors[rng.integers(0, len(vectors), QUERIES)]
+    turned = chosen + 0.5 / DIM**0.5 * rng.standard_normal(chosen.shape).astype(np.float32)
+    return turned / np.linalg.norm(turned, axis=1, keepdims=True)
+
+
+def truth(vectors: Matrix, queries: Matrix, allowed: Any = None) -> np.ndarray[Any, Any]:
+    flat = faiss.IndexFlatIP(DIM)
+    rows = np.arange(len(vectors)) if allowed is None else np.flatnonzero(allowed)
+    flat.add(vectors[rows])
+    return rows[flat.search(queries, K)[1]]
+
+
+def recall(found: list[list[int]], right: np.ndarray[Any, Any]) -> float:
+    return float(np.mean([len(set(a[:K]) & set(b.tolist())) / len(b) for a, b in zip(found, right, strict=True)]))
+
+
+def timed(ask: Callable[[int], list[int]], n: int) -> tuple[list[list[int]], float, float]:
+    """Answers, queries a second, and the 99th percentile in milliseconds."""
+    found, taken = [], []
+    for number in range(n):
+        start = time.perf_counter()
+        found.append(ask(number))
+        taken.append(time.perf_counter() - start)
+    return found, n / sum(taken), 1e3 * float(np.quantile(taken, 0.99))
+
+
+def row(name: str, result: tuple[list[list[int]], float, float], right: np.ndarray[Any, Any]) -> str:
+    found, rate, p99 = result
+    return f"| {name} | {recall(found, right):.3f} | {rate:,.0f} | {p99:.2f} |"
+
+
+def live(vectors: Matrix) -> LiveIndex:
+    index = LiveIndex(ItemIds())
+    for number, vector in enumerate(vectors):
+        index.put(str(number), "text", vector, "t")
+    return index
+
+
+def seal(index: LiveIndex) -> None:
+    for sealing in index.sealings():
+        sealing.build()
+        sealing.put_in_use()
+
+
+def plain_ivf(vectors: Matrix, queries: Matrix, right: np.ndarray[Any, Any], wanted: float) -> str:
+    """With as many lists as ours, float32, at the fewest probes that reach our recall."""
+    n_lists = int(4 * len(vectors) ** 0.5)
+    index = faiss.index_factory(DIM, f"IVF{n_lists},Flat", faiss.METRIC_INNER_PRODUCT)
+    index.cp.niter, index.cp.min_points_per_centroid = 6, 1
+    index.train(vectors[:: max(1, len(vectors) // (20 * n_lists))])
+    index.add(vectors)
+    for probes in (8, 12, 16, 24, 32, 48, 64, 96, 128):
+        index.nprobe = probes
+        result = timed(lambda number: index.search(queries[number : number + 1], K)[1][0].tolist(), QUERIES)
+        if recall(result[0], right) >= wanted - 0.001:
+            break
+    return row(f"plain FAISS IVF{n_lists}, {probes} probes", result, right)
+
+
+def plain_hnsw(vectors: Matrix, queries: Matrix, right: np.ndarray[Any, Any], wanted: float) -> str:
+    index = faiss.IndexHNSWFlat(DIM, 32, faiss.METRIC_INNER_PRODUCT)
+    index.add(vectors)
+    for breadth in (32, 64, 128, 256):
+        index.hnsw.efSearch = breadth
+        result = timed(lambda number: index.search(queries[number : number + 1], K)[1][0].tolist(), QUERIES)
+        if recall(result[0], right) >= wanted - 0.001:
+            break
+    return row(f"plain FAISS HNSW32, breadth {breadth}", result, right)
+
+
+class Writers:
+    """Writes at a steady rate in one thread, sealing in another, as a gateway's loop and its worker thread do."""
+
+    def __init__(self, index: LiveIndex, fresh: Matrix, scale: float) -> None:
+        self.index, self.fresh, self.scale = index, fresh, scale
+        self.n_written, self.most_unsealed, self.n_sealings = 0, 0, 0
+        self.visible_ms: list[float] = []
+        self.stopped = threading.Event()
+        self._lock = threading.Lock()
+        self._threads = [threading.Thread(target=work) for work in (self._write, self._seal)]
+
+    def __enter__(self) -> "Writers":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stopped.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _write(self) -> None:
+        rng, n = np.random.default_rng(2), len(self.index.ids)
+        step = 1 / (sum(RATES.values()) * self.scale)
+        start = time.perf_counter()
+        while not self.stopped.is_set():
+            late = time.perf_counter() - start - self.n_written * step
+            if late < 0:
+                time.sleep(-late)
+            kind = rng.choice(list(RATES), p=np.array(list(RATES.values())) / sum(RATES.values()))
+            vector = self.fresh[self.n_written % len(self.fresh)]
+            with self._lock:
+                if kind == "add":
+                    self.index.put(f"new-{self.n_written}", "text", vector, "t")
+                elif kind == "replace":
+                    self.index.put(str(rng.integers(0, n)), "text", vector, "t")
+                else:
+                    self.index.remove(str(rng.integers(0, n)))
+            self.n_written += 1
+
+    def _seal(self) -> None:
+        while not self.stopped.wait(0.5):
+            segment = self.index.segment("text", DIM)
+            assert segment is not None
+            self.most_unsealed = max(self.most_unsealed, segment.n_unsealed)
+            with self._lock:
+                sealings = self.index.sealings()
+            for sealing in sealings:
+                sealing.build()
+                with self._lock:
+                    sealing.put_in_use()
+                self.n_sealings += 1
+
+
+def visible_ms(index: LiveIndex, vector: Any) -> float:
+    """From a write to a search that finds it."""
+    start = time.perf_counter()
+    index.put("seen-at-once", "text", vector, "t")
+    assert index.search({"text": vector}, 1)[0][0] == "seen-at-once"
+    taken = 1e3 * (time.perf_counter() - start)
+    index.remove("seen-at-once")
+    return taken
+
+
+def measure(name: str, vectors: Matrix, seconds: float, with_hnsw: bool) -> None:
+    queries = queries_of(vectors)
+    right = truth(vectors, queries)
+    index = live(vectors)
+    start = time.perf_counter()
+    seal(index)
+    built = time.perf_counter() - start
+
+    def ask(number: int) -> list[int]:
+        return [int(item_id) if item_id.isdigit() else -1 for item_id, _ in index.search({"text": queries[number]}, K)]
+
+    print(f"\n{len(vectors):,} {name} vectors; sealed in {built:.1f} s\n")
+    print("| index | recall@10 | queries/s | p99 ms |\n| --- | ---: | ---: | ---: |")
+    ours = timed(ask, QUERIES)
+    print(row("Freshet, at rest", ours, right))
+    wanted = recall(ours[0], right)
+    print(plain_ivf(vectors, queries, right, wanted), flush=True)
+    if with_hnsw:
+        print(plain_hnsw(vectors, queries, right, wanted), flush=True)
+    for share in (0.5, 0.1, 0.01, 0.001):
+        allowed = np.random.default_rng(3).random(len(vectors)) < share
+
+        def ask_filtered(number: int, allowed: Any = allowed) -> list[int]:
+            return [int(item_id) for item_id, _ in index.search({"text": queries[number]}, K, allowed)]
+
+        filtered = timed(ask_filtered, QUERIES // 5)
+        print(row(f"Freshet, {share:.1%} pass a filter", filtered, truth(vectors, queries[: QUERIES // 5], allowed)))
+    under_writes(index, queries, vectors, ask, seconds)
+
+
+def under_writes(
+    index: LiveIndex, queries: Matrix, vectors: Matrix, ask: Callable[[int], list[int]], seconds: float
+) -> None:
+    scale = 1.0 if len(vectors) < 500_000 else 0.1
+    taken: list[float] = []
+    fresh = queries_of(vectors[::-1])
+    with Writers(index, fresh, scale) as writers:
+        end = time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            start = time.perf_counter()
+            ask(len(taken) % QUERIES)
+            taken.append(time.perf_counter() - start)
+    unlike = np.random.default_rng(4).standard_normal((200, DIM)).astype(np.float32)
+    unlike /= np.linalg.norm(unlike, axis=1, keepdims=True)
+    seen = [visible_ms(index, vector) for vector in unlike]
+    p99 = 1e3 * np.quantile(taken, 0.99)
+    print(
+        f"| Freshet, {writers.n_written / seconds:,.0f} writes a second for {seconds:.0f} s | "
+        f"| {len(taken) / sum(taken):,.0f} | {p99:.2f} |\n\n"
+        f"{writers.n_sealings} sealings; at most {writers.most_unsealed:,} rows unsealed. "
+        f"A write is in the next search's answer, {np.quantile(seen, 0.99):.1f} ms (p99) after it began.",
+        flush=True,
+    )
+
+
+def main() -> None:
+    faiss.omp_set_num_threads(1)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--real", type=int, default=100_000, help="real vectors at most; 0 for none")
+    parser.add_argument("--drawn", type=int, nargs="*", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--seconds", type=float, default=120, help="of writing")
+    parser.add_argument("--no-hnsw", action="store_true")
+    asked = parser.parse_args()
+    if asked.real:
+        measure("real", real_vectors(asked.real), asked.seconds, not asked.no_hnsw)
+    for n in asked.drawn:
+        measure("drawn", drawn_vectors(n), asked.seconds, not asked.no_hnsw and n <= 100_000)
+
+
+if __name__ == "__main__":
+    main()
