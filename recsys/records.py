@@ -79,14 +79,25 @@ def encode_record(record: CatalogueFields | CatalogueVectors) -> bytes:
 def decode_fields(value: bytes) -> CatalogueFields:
     """Raises StateError for a record of a newer or damaged form."""
     try:
-        return _fields_decoder.decode(value)
+        fields = _fields_decoder.decode(value)
     except msgspec.MsgspecError as error:
         raise StateError(f"A fields record of the catalog topic cannot be read: {error}.") from error
+    _check_schema("fields", fields.schema)
+    return fields
 
 
 def decode_vectors(value: bytes) -> CatalogueVectors:
     """Raises StateError for a record of a newer or damaged form."""
     try:
-        return _vectors_decoder.decode(value)
+        vectors = _vectors_decoder.decode(value)
     except msgspec.MsgspecError as error:
         raise StateError(f"A vectors record of the catalog topic cannot be read: {error}.") from error
+    _check_schema("vectors", vectors.schema)
+    return vectors
+
+
+def _check_schema(kind: str, schema: int) -> None:
+    if schema > SCHEMA:
+        raise StateError(
+            f"A {kind} record of the catalog topic has form {schema}, this release reads up to {SCHEMA}: upgrade first."
+        )

@@ -27,6 +27,8 @@ TRENDS = "trends"
 """Partitioned as `clicks`: decayed popularity and co-occurrence of each partition's owner."""
 USER_STATE = "user-state"
 """Partitioned as `clicks`: the changelog of the recommend agent, one record per user."""
+LAYOUT = "layout"
+"""One partition: how many partitions each topic had whose keys' state we keep."""
 TRAINER = "trainer"
 """One partition, no records: whoever owns it is the active trainer."""
 
@@ -53,6 +55,7 @@ def all_topics(settings: Settings) -> list[TopicSpec]:
         TopicSpec(MODELS, 1, "compact"),
         TopicSpec(TRENDS, keyed, "compact"),
         TopicSpec(USER_STATE, keyed, "compact", config=changelog),
+        TopicSpec(LAYOUT, 1, "compact"),
         TopicSpec(TRAINER, 1, "delete", DAY_MS),
     ]
     return [replace(spec, name=settings.topic_prefix + spec.name) for spec in specs]

@@ -53,6 +53,7 @@ NOTES: dict[str, TopicNote] = {
     topics.MODELS: TopicNote("a kind of model", "inside", "Which model is complete and in use."),
     topics.TRENDS: TopicNote("item_id, or empty", "inside", "Popularity and co-occurrence, summed by readers."),
     topics.USER_STATE: TopicNote("user_id", "inside", "The recommend agent's changelog."),
+    topics.LAYOUT: TopicNote("the topic's name", "inside", "How many partitions a topic had when its state was begun."),
     topics.TRAINER: TopicNote("none", "inside", "No records: its owner is the active trainer."),
 }
 

@@ -1,7 +1,9 @@
 """Topics are created when missing and refused when wrong, on either log."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,6 +47,35 @@ async def test_a_wrong_number_of_partitions_is_named_and_nothing_is_made(
     with pytest.raises(ConfigError, match=f"{clicks} has 3 partitions, expected 2: set FRESHET_PARTITIONS"):
         await ensure_topics(log, settings)
     assert await log.describe([feed]) == {}
+
+
+async def test_topics_that_were_given_more_partitions_than_their_state_is_refused(
+    log_and_settings: tuple[Log, Settings],
+) -> None:
+    log, settings = log_and_settings
+    await ensure_topics(log, settings)
+    begun = f"{settings.topic_prefix}clicks"
+    more = GivenMorePartitions(log, 2)
+
+    with pytest.raises(ConfigError, match=f"{begun} has 4 partitions, and what was kept of it was begun with 2"):
+        await ensure_topics(more, settings.model_copy(update={"partitions": 4}))
+
+
+class GivenMorePartitions:
+    """A log whose operator has raised the partitions of all topics."""
+
+    def __init__(self, log: Log, times: int) -> None:
+        self._log, self._times = log, times
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._log, name)
+
+    async def describe(self, names: Iterable[str]) -> dict[str, TopicSpec]:
+        found = await self._log.describe(names)
+        return {
+            name: replace(spec, partitions=spec.partitions * (self._times if spec.partitions > 1 else 1))
+            for name, spec in found.items()
+        }
 
 
 async def test_a_wrong_cleanup_is_named(log_and_settings: tuple[Log, Settings]) -> None:
