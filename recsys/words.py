@@ -1,10 +1,15 @@
-"""Search by exact words, in any script: what serves until vectors come, and where no encoder knows the language."""
+"""Search by words, item ids and words with a typing mistake, in any script.
+
+It serves until vectors come, and where no encoder knows the language or the brand.
+"""
 
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
+from rapidfuzz import process
+from rapidfuzz.distance import OSA
 
 from recsys.events import Product
 from recsys.index.postings import Postings
@@ -19,6 +24,15 @@ FIELD_WEIGHTS: Mapping[str, float] = {"title": 3.0, "brand": 2.0, "category": 2.
 WORD_FIELDS = ("title", "description", "brand", "category", "tags", "attributes")
 MAX_QUERY_TOKENS = 64
 """Of a query; the rest is left out, so that a pasted page cannot hold a search up."""
+
+FEWEST_LETTERS = 4
+"""A shorter word is as near to many others as to the one that was meant."""
+TWO_MISTAKES_FROM = 8
+"""Letters from which a word may have two mistakes."""
+MOST_MEANT = 3
+"""Known words that an unknown one may stand for."""
+ID_MARK = "="
+"""Before an item id, whole; no word begins with it."""
 
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _RUNS = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}]+(?:['’][^\W_{_CJK}]+)*")
@@ -37,6 +51,13 @@ def tokens(text: str) -> Iterator[str]:
             continue
         yield from run
         yield from (run[at : at + 2] for at in range(len(run) - 1))
+
+
+def _names(text: str) -> set[str]:
+    """What of a query may be an item id: all of it, and words that are no words of a language."""
+    pieces = text.casefold().split()[:MAX_QUERY_TOKENS]
+    coded = {piece for piece in pieces if len(piece) >= FEWEST_LETTERS and any(map(str.isdigit, piece))}
+    return {text.strip().casefold()} | coded
 
 
 def _singular(word: str) -> str:
@@ -82,14 +103,18 @@ class WordIndex:
         self._tokens: dict[ItemRow, tuple[str, ...]] = {}
         self._lengths = np.zeros(0, dtype=np.float32)
         self._total_length = 0.0
+        self._known: list[str] = []
+        """All words, as they were when there were as many of them."""
 
     def put(self, row: ItemRow, product: Product) -> None:
         """Index a product's texts, in place of what the row held before."""
         self.remove(row)
         counts = weighted_tokens(product)
+        item_id = ID_MARK + product.item_id.casefold()
         for token, count in counts.items():
             self._postings.add(token, row, count)
-        self._tokens[row] = tuple(counts)
+        self._postings.add(item_id, row)
+        self._tokens[row] = (*counts, item_id)
         self._set_length(row, sum(counts.values()))
 
     def remove(self, row: ItemRow) -> None:
@@ -99,6 +124,9 @@ class WordIndex:
 
     def search(self, text: str) -> tuple[Rows, Vector]:
         """Rows that hold any of the words, and how much of the query they answer, in (0, 1]; unordered.
+
+        A word that no product holds stands for the known ones that differ from it by a mistake or two, at a discount. A
+        product whose id is the query, or a word of it with a digit, answers it whole.
 
         Notes
         -----
@@ -114,13 +142,47 @@ class WordIndex:
         scores = np.zeros(len(self._lengths), dtype=np.float32)
         best = 0.0
         for token in asked:
-            rows, counts = self._postings.rows(token), self._postings.weights(token)
-            rarity = math.log(1 + (len(self._tokens) - len(rows) + 0.5) / (len(rows) + 0.5))
-            best += rarity * (K1 + 1)
-            held_back = K1 * (1 - B + B * self._lengths[rows] / mean_length)
-            scores[rows] += rarity * (K1 + 1) * counts / (counts + held_back)
+            meant = {token: 1.0} if self._postings.count(token) else self.meant_by(token)
+            parts = [self._part(word, share, mean_length) for word, share in meant.items()]
+            best += max((most for _, _, most in parts), default=self._rarity(0) * (K1 + 1))
+            of_token = np.zeros(len(scores), dtype=np.float32)
+            for rows, part, _ in parts:
+                of_token[rows] = np.maximum(of_token[rows], part)
+            scores += of_token
+        scores /= np.float32(best or 1.0)
+        for name in _names(text):
+            scores[self._postings.rows(ID_MARK + name)] = 1
         found = np.flatnonzero(scores)
-        return found, scores[found] / np.float32(best or 1.0)
+        return found, scores[found]
+
+    def meant_by(self, word: str) -> dict[str, float]:
+        """Known words that an unknown word may stand for, with how surely, in (0, 1]; about 2 ms at 20,000 words.
+
+        References
+        ----------
+        .. [1] F. J. Damerau, "A Technique for Computer Detection and Correction of Spelling Errors", CACM 1964: four of
+           five mistakes are one letter wrong, missing, too many, or two swapped.
+        """
+        if len(word) < FEWEST_LETTERS or not word.isalpha() or _IS_CJK.match(word):
+            return {}
+        if len(self._known) != len(self._postings):
+            self._known = list(self._postings)
+        mistakes = 2 if len(word) >= TWO_MISTAKES_FROM else 1
+        found = process.extract(word, self._known, scorer=OSA.distance, score_cutoff=mistakes, limit=None)
+        near = [(known, distance) for known, distance, _ in found if self._postings.count(known)]
+        near = [(known, distance) for known, distance in near if not known.startswith(ID_MARK)]
+        near.sort(key=lambda meant: (meant[1], -self._postings.count(meant[0]), meant[0]))
+        return {known: 1 - distance / len(word) for known, distance in near[:MOST_MEANT]}
+
+    def _part(self, word: str, share: float, mean_length: float) -> tuple[Rows, Vector, float]:
+        """Rows that hold a word, what it adds to the score of each, and what it would add to one saturated with it."""
+        rows, counts = self._postings.rows(word), self._postings.weights(word)
+        most = self._rarity(len(rows)) * (K1 + 1)
+        held_back = K1 * (1 - B + B * self._lengths[rows] / mean_length)
+        return rows.astype(np.intp), (share * most * counts / (counts + held_back)).astype(np.float32), most
+
+    def _rarity(self, n_rows: int) -> float:
+        return math.log(1 + (len(self._tokens) - n_rows + 0.5) / (n_rows + 0.5))
 
     def renumber(self, kept: Rows) -> None:
         """Let row `kept[i]` be row i; the rest must be empty."""

@@ -89,3 +89,52 @@ def test_a_price_change_leaves_the_words_as_they_are():
     catalogue.put_fields(fields("lamp", offset=1, url="https://shop.example/lamp"))
 
     assert [hit.item_id for hit in search(catalogue, SearchQuery(text="lamp"))] == ["lamp"]
+
+
+@pytest.mark.parametrize("typed", ["lantren", "lanter", "lanternn", "lamtern"])
+def test_a_word_with_a_typing_mistake_finds_what_was_meant(typed):
+    words = words_of("red lantern", "red lamp", "blue bowl")
+
+    assert found(words, typed) == [0]
+
+
+def test_a_known_word_never_stands_for_another():
+    words = words_of("brown bread", "bread board", "broad beans")
+
+    assert set(found(words, "bread")) == {0, 1}
+
+
+def test_the_word_meant_counts_for_less_than_the_word_itself():
+    words = words_of("red lantern")
+    (_, right), (_, wrong) = words.search("lantern"), words.search("lantren")
+
+    assert 0 < wrong[0] < right[0]
+
+
+def test_words_too_short_or_too_far_stand_for_nothing():
+    words = words_of("cup", "chocolate")
+
+    assert found(words, "cap") == []
+    assert found(words, "choclxtx") == []
+    assert found(words, "choclat") == []
+    assert found(words, "chocolat") == [1]
+
+
+def test_a_removed_word_is_meant_no_more():
+    words = words_of("red lantern", "blue bowl")
+    words.meant_by("lantren")
+    words.remove(ItemRow(0))
+    words.put(ItemRow(5), a_product(item_id="other", title="green"))
+
+    assert words.meant_by("lantren") == {}
+
+
+@pytest.mark.parametrize("query", ["SKU-77/b", "sku-77/B", "do you have sku-77/b today"])
+def test_an_item_id_answers_a_query_whole(query):
+    words = WordIndex()
+    words.put(ItemRow(0), a_product(item_id="sku-77/B", title="lamp"))
+    words.put(ItemRow(1), a_product(item_id="sku-7", title="sku 77 b of the other shop, today"))
+    rows, scores = words.search(query)
+
+    assert scores[rows == 0] == [1]
+    assert scores[rows == 1] < 1
