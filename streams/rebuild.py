@@ -136,12 +136,25 @@ class Rebuild:
         await asyncio.sleep((time.monotonic() - started) * (1 - self.share) / self.share)
 
     async def shared(self, advance: Advance = lambda n: None) -> None:
-        """Write the hidden set and the cards; then once more what embed workers have changed meanwhile."""
+        """Write the hidden set and the cards; then once more what embed workers have changed meanwhile.
+
+        Deleted products are hidden for as long as their tombstones stand in `products`.
+        """
         catalogue = self.views.catalogue
-        written = {item_id: self._offset(item_id) for item_id in catalogue}
+        written = {item_id: self._offset(item_id) for item_id in [*catalogue, *await self._deleted()]}
         await self._show(list(written), advance)
         await asyncio.sleep(SETTLED_S)
         await self._show([item_id for item_id, offset in written.items() if self._offset(item_id) != offset])
+
+    async def _deleted(self) -> set[str]:
+        """Products whose newest message deletes them."""
+        topic, deleted = self.settings.topic_prefix + topics.PRODUCTS, set[str]()
+        for partition, end in (await self._do(partial(self.log.end_offsets, topic))).items():
+            async for records in chunks(self.log, topic, partition, 0, end):
+                for record in records:
+                    item_id = (record.key or b"").decode(errors="replace")
+                    (deleted.add if record.value is None else deleted.discard)(item_id)
+        return {item_id for item_id in deleted if item_id and item_id not in self.views.catalogue}
 
     def _offset(self, item_id: str) -> int:
         fields = self.views.catalogue.fields(item_id)

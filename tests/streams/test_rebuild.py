@@ -130,6 +130,18 @@ async def test_a_redis_that_was_emptied_is_filled_with_the_same_lists_states_car
     assert await shop.everything() == before
 
 
+async def test_deleted_products_are_hidden_again(shop: Shop):
+    await shop.log.append(NewRecord(topics.PRODUCTS, b"gone", b'{"item_id": "gone", "title": "Gone"}'))
+    await shop.log.append(NewRecord(topics.PRODUCTS, b"gone", None))
+    await shop.log.append(NewRecord(topics.PRODUCTS, b"lamp", None))
+    await shop.log.append(NewRecord(topics.PRODUCTS, b"lamp", b'{"item_id": "lamp", "title": "Lamp"}'))
+    await shop.raw.flushall()
+
+    await shop.restorer.step()
+
+    assert await shop.store.get_hidden() == {"gone"}
+
+
 async def test_a_redis_that_came_back_with_old_data_is_brought_up_to_date(shop: Shop, server: RedisServer):
     stood = await shop.store.get_list("user-0")
     await shop.raw.delete("freshet:recs:user-0")
