@@ -53,8 +53,8 @@ bench-quality: $(VENV)/.test ## how good the lists are
 bench-search: $(VENV)/.test ## how good and how fast search is
 	@$(BIN)/python -m benchmarks.run search $(BENCH)
 
-chaos: $(VENV)/.test ## faults under load
-	@$(BIN)/python -m benchmarks.run chaos $(BENCH)
+chaos: services ## faults under load, every row or one; ROW=kill CYCLES=20 SEED=7
+	@$(BIN)/python -m benchmarks.chaos $(if $(ROW),--row $(ROW)) $(if $(CYCLES),--cycles $(CYCLES)) $(if $(SEED),--seed $(SEED))
 
 schemas: $(VENV)/.runtime ## docs/asyncapi.yaml, docs/schemas/ and docs/settings.md from the code
 	$(BIN)/python -m streams.wire.schemas

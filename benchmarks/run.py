@@ -1,6 +1,6 @@
 """Run the measurements of one group: `python -m benchmarks.run figures [NAME | --resume]`.
 
-The group of a script is the start of its name: `quality_…`, `search_…`, `chaos_…`; all others are `figures`. Each runs
+The group of a script is the start of its name: `quality_…`, `search_…`; all others are `figures`. Each runs
 in a process of its own and prints its table; the output is kept in `build/bench/`, and `--resume` leaves out what is
 there already.
 """

@@ -72,7 +72,7 @@ class Gateway:
         self.encoders = QueryEncoders()
         self._photos = RunningMean()
         self.changes = ListChanges(store)
-        self.reach = Reach(settings, log, store)
+        self.reach = Reach(settings, log, store.ping)
         self._answers: TTLCache[tuple[str, str], tuple[bytes, Response]] = TTLCache(REMEMBERED_ANSWERS, DAY_S)
 
     @property

@@ -5,6 +5,7 @@ from typing import Any
 
 import faust
 
+from streams.log.lease import Lease
 from streams.log.open import log_path
 from streams.settings import Settings
 
@@ -14,7 +15,9 @@ BUFFERED_EVENTS = 512
 """Events that wait in an agent's queue: two batches, since more only lengthens a rebalance."""
 
 
-def make_app(settings: Settings, name: str, *, session_timeout_s: float = SESSION_TIMEOUT_S) -> faust.App:
+def make_app(
+    settings: Settings, name: str, *, session_timeout_s: float = SESSION_TIMEOUT_S, lease: Lease | None = None
+) -> faust.App:
     """Make the application `freshet-NAME` on Kafka or on the embedded log.
 
     Agents on it lose nothing if they drain with `streams.agents.batches.drained`, await every output, and ack last.
@@ -27,6 +30,8 @@ def make_app(settings: Settings, name: str, *, session_timeout_s: float = SESSIO
         Such as "embed" or "recommend"; with the prefix it makes the consumer group.
     session_timeout_s
         How long Kafka waits for a silent worker.
+    lease
+        Is held while the application is a member of its group; on the embedded log nobody looks at it.
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     app = faust.App(
@@ -52,6 +57,7 @@ def make_app(settings: Settings, name: str, *, session_timeout_s: float = SESSIO
     transport = _transport(settings)
     app.transport = transport(app.conf.broker_consumer, app)
     app.producer_transport = transport(app.conf.broker_producer, app)
+    app.freshet_lease = lease
     # At DEBUG its calls cost a tenth of the CPU of an event even when nothing is written.
     logging.getLogger("aiokafka").setLevel(logging.WARNING)
     return app

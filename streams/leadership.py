@@ -5,6 +5,7 @@ import contextlib
 from typing import Self
 
 from streams.log.base import Log
+from streams.retry import until_available
 from streams.settings import Settings
 from streams.topics import TRAINER
 
@@ -30,14 +31,12 @@ class Leadership:
         self._exit = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        """Join the trainers.
+        """Join the trainers; a broker that does not answer is waited for.
 
         Raises
         ------
         ConfigError
             If there is no topic `trainer`.
-        UnavailableError
-            If the broker does not answer.
         """
         if self._settings.is_embedded:
             self.is_leader.set()
@@ -45,10 +44,15 @@ class Leadership:
         from streams.log.kafka_seat import KafkaSeat  # the embedded log needs no Kafka client
 
         prefix = self._settings.topic_prefix
-        await self._log.partitions(prefix + TRAINER)
-        group = f"{prefix}freshet-trainer"
-        seat = KafkaSeat(self._settings, group, prefix + TRAINER, self._session_s, self.is_leader)
-        await seat.join()
+        await until_available(lambda: self._log.partitions(prefix + TRAINER))
+
+        async def join() -> KafkaSeat:
+            group = f"{prefix}freshet-trainer"
+            seat = KafkaSeat(self._settings, group, prefix + TRAINER, self._session_s, self.is_leader)
+            await seat.join()
+            return seat
+
+        seat = await until_available(join)
         self._exit.push_async_callback(seat.leave)
         return self
 

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 class WorkerMetrics:
     """Collects the counters of one worker; a role that does not run has none."""
 
-    def __init__(self, views: SharedViews) -> None:
+    def __init__(self, views: SharedViews, registry: CollectorRegistry | None = None) -> None:
         self.views = views
         self.clicks: ClickProcessor | None = None
         self.products: EmbedProcessor | None = None
-        self.registry = CollectorRegistry()
+        self.registry = registry or CollectorRegistry()
         self.registry.register(self)
 
     def collect(self) -> Iterator[Metric]:

@@ -7,20 +7,24 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import faust
 import threadpoolctl
+from prometheus_client import CollectorRegistry
 
-from recsys.errors import ConfigError, RecsysError
+from recsys.errors import ConfigError, RecsysError, StateError
+from streams import topics
 from streams.agents.publish import Publisher
 from streams.agents.recommend import ClickProcessor
 from streams.agents.recommend_app import recommend_app
 from streams.agents.restore import Restorer
+from streams.apps import SESSION_TIMEOUT_S
 from streams.clock import wall_clock_ms
 from streams.log.base import Log
+from streams.log.lease import Lease
 from streams.log.open import open_log
 from streams.metrics import WorkerMetrics
 from streams.policy import recommend_policy
@@ -30,7 +34,12 @@ from streams.settings import Settings
 from streams.shared_views import SharedViews
 from streams.stores.embedded import open_redis
 from streams.stores.redis import RedisStore
+from streams.supervise import CRASHED, LOST_OWNERSHIP
 from streams.topics_check import ensure_topics
+from streams.watchdog import Watchdog, Watched, loop_watched
+
+if TYPE_CHECKING:
+    from streams.agents.embed import EmbedProcessor  # loads what fetches and decodes pictures
 
 Role = Literal["embed", "recommend", "all"]
 ROLES: tuple[str, ...] = get_args(Role)
@@ -122,13 +131,16 @@ class Worker:
     `views` are shared with the gateway where both live in one process.
     """
 
-    def __init__(self, parts: Outside, views: SharedViews, role: Role) -> None:
+    def __init__(
+        self, parts: Outside, views: SharedViews, role: Role, registry: CollectorRegistry | None = None
+    ) -> None:
         self.settings = parts.settings
         self.views = views
         self.processor: ClickProcessor | None = None
-        self.metrics = WorkerMetrics(views)
+        self.metrics = WorkerMetrics(views, registry)
         self.apps: list[faust.App] = []
-        self.reach = Reach(parts.settings, parts.log, parts.store)
+        self.reach = Reach(parts.settings, parts.log, parts.store.check_writable)
+        self._watchdog = Watchdog(parts.log, lambda: not self.reach.is_there)
         self._is_started = False
         self._parts = parts
         self._role = role
@@ -139,28 +151,51 @@ class Worker:
         await self.views.wait_caught_up()
         # What is loaded stays: walking through all of it, the collector would hold up clicks, 0.2 s at 20,000 products.
         gc.freeze()
-        log, store = self._parts.log, self._parts.store
+        store = self._parts.store
         if self._role in ("recommend", "all"):
             policy = recommend_policy(self.settings)
+            lease = Lease(SESSION_TIMEOUT_S)
+            log = await self._open_log(lease)
             self.processor = ClickProcessor(self.settings, log, store, self.views.now, policy, wall_clock_ms)
             self.metrics.clicks = self.processor
-            self.apps.append(recommend_app(self.settings, self.processor))
+            self._add(recommend_app(self.settings, self.processor, lease), topics.CLICKS, self.processor)
         if self._role in ("embed", "all"):
             # Only a worker that embeds loads what fetches and decodes pictures.
             from streams.agents.embed_app import open_embed_app
 
-            opened = open_embed_app(self.settings, log, store)
-            app, self.metrics.products = await self._exit.enter_async_context(opened)
-            self.apps.append(app)
+            lease = Lease(SESSION_TIMEOUT_S)
+            opened = open_embed_app(self.settings, await self._open_log(lease), store, lease)
+            app, embed = await self._exit.enter_async_context(opened)
+            self.metrics.products = embed
+            self._add(app, topics.PRODUCTS, embed)
         for app in self.apps:
             app.finalize()
             await app.start()
         self._is_started = True
 
+    async def _open_log(self, lease: Lease) -> Log:
+        """A log for what the lease's holder alone may write."""
+        if self.settings.is_embedded:
+            return self._parts.log
+        log = open_log(self.settings, lease)
+        self._exit.push_async_callback(log.stop)
+        await until_available(log.start)
+        return log
+
+    def _add(self, app: faust.App, topic: str, processor: "ClickProcessor | EmbedProcessor") -> None:
+        name = self.settings.topic_prefix + topic
+
+        def owned() -> set[int]:
+            return {at.partition for at in app.consumer.assignment() if at.topic == name}
+
+        self.apps.append(app)
+        self._watchdog.watched.append(Watched(app.conf.id, name, owned, lambda: processor.partitions.keys()))
+
     async def run(self) -> None:
         """Publish what is due; raises when an agent has crashed, for then this process must end."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._watch())
+            group.create_task(self._watchdog.run())
             if self.processor is not None:
                 parts = self._parts
                 publisher = Publisher(self.settings, parts.store, self.views, self.processor, wall_clock_ms)
@@ -207,17 +242,21 @@ def run_worker(settings: Settings, role: str) -> int:
 async def _work(settings: Settings, role: Role, stop: asyncio.Event) -> None:
     from streams.status import status_server
 
-    async with outside(settings) as parts:
+    worker: Worker | None = None
+    registry = CollectorRegistry()
+    async with (
+        loop_watched(),
+        status_server(settings, lambda: worker is not None and worker.is_ready, registry),
+        outside(settings) as parts,
+    ):
         views = SharedViews(settings, parts.log, recommend_policy(settings), "worker")
-        worker = Worker(parts, views, role)
-        async with (
-            status_server(settings, lambda: worker.is_ready, worker.metrics.registry),
-            running(views.run(), worker.reach.run()),
-        ):
+        worker = Worker(parts, views, role, registry)
+        async with running(views.run(), worker.reach.run()):
             await worker.start()
             logger.info("Worker %s is ready.", role)
-            async with running(worker.run()):
-                await stop.wait()
+            with ends_in_time():
+                async with running(worker.run()):
+                    await stop.wait()
             await worker.stop()
 
 
@@ -231,10 +270,16 @@ async def _train(settings: Settings, stop: asyncio.Event) -> None:
     from streams.status import status_server
     from streams.trainer import Trainer
 
-    async with outside(settings) as parts, Leadership(settings, parts.log) as leadership:
+    reach: Reach | None = None
+    async with (
+        loop_watched(),
+        status_server(settings, lambda: reach is not None and reach.is_there),
+        outside(settings) as parts,
+        Leadership(settings, parts.log) as leadership,
+    ):
         trainer = Trainer(settings, parts.log, leadership=leadership)
-        reach = Reach(settings, parts.log, parts.store)
-        async with status_server(settings, lambda: reach.is_there), running(reach.run()):
+        reach = Reach(settings, parts.log, parts.store.ping)
+        async with running(reach.run()):
             await trainer.run(stop)
 
 
@@ -281,6 +326,18 @@ async def _until_stopped(main: Callable[[asyncio.Event], Any]) -> int:
     except BaseExceptionGroup as group:
         raise first_of(group) from group
     return 0
+
+
+@contextlib.contextmanager
+def ends_in_time() -> Iterator[None]:
+    """See that a process which has crashed in this block ends soon, whatever then hangs while it is closed."""
+    try:
+        yield
+    except Exception as error:
+        first = first_of(error) if isinstance(error, BaseExceptionGroup) else error
+        code = LOST_OWNERSHIP if isinstance(first, StateError) else CRASHED
+        asyncio.get_running_loop().call_later(GRACE_S, os._exit, code)
+        raise
 
 
 def _leave() -> None:

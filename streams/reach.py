@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Protocol
 
 from recsys.errors import UnavailableError
 from streams import topics
@@ -15,18 +14,17 @@ SILENT_AFTER_S = 3.0
 """Who has not answered by then is not there, for whoever asks meanwhile."""
 
 
-class Answers(Protocol):
-    """`streams.stores.redis.RedisStore`."""
-
-    async def ping(self) -> None: ...
-
-
 class Reach:
-    """Asks the broker and Redis again and again; until it has heard otherwise, both are there."""
+    """Asks the broker and Redis again and again; until it has heard otherwise, both are there.
 
-    def __init__(self, settings: Settings, log: Log, store: Answers) -> None:
+    Parameters
+    ----------
+    ask_redis : raises UnavailableError unless Redis does what is asked of it: `ping`, or `check_writable` for a writer
+    """
+
+    def __init__(self, settings: Settings, log: Log, ask_redis: Callable[[], Awaitable[None]]) -> None:
         self._topic = settings.topic_prefix + topics.MODELS
-        self._log, self._store = log, store
+        self._log, self._ask_redis = log, ask_redis
         self._silent: set[str] = set()
 
     @property
@@ -38,7 +36,7 @@ class Reach:
         """Ask until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._keep_asking("log", lambda: self._log.end_offsets(self._topic)))
-            group.create_task(self._keep_asking("redis", self._store.ping))
+            group.create_task(self._keep_asking("redis", self._ask_redis))
 
     async def _keep_asking(self, whom: str, ask: Callable[[], Awaitable[object]]) -> None:
         while True:

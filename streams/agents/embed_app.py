@@ -17,6 +17,7 @@ from streams.agents.recommend_app import to_record
 from streams.agents.vectors import Vectorizer
 from streams.apps import make_app
 from streams.log.base import Log
+from streams.log.lease import Lease
 from streams.pictures import PictureFetcher
 from streams.settings import Settings
 
@@ -26,7 +27,7 @@ BATCH = 256
 
 @contextlib.asynccontextmanager
 async def open_embed_app(
-    settings: Settings, log: Log, store: CardStore
+    settings: Settings, log: Log, store: CardStore, lease: Lease | None = None
 ) -> AsyncIterator[tuple[faust.App, EmbedProcessor]]:
     """Make the application with the encoders of the settings, and the processor behind it.
 
@@ -36,16 +37,16 @@ async def open_embed_app(
     image = await asyncio.to_thread(image_encoder, settings.image_encoder, settings.device)
     fetcher = PictureFetcher(settings.media_dir, settings.image_hosts)
     processor = EmbedProcessor(settings, log, store, fetcher, Vectorizer(text, image))
-    yield embed_app(settings, processor), processor
+    yield embed_app(settings, processor, lease), processor
 
 
-def embed_app(settings: Settings, processor: EmbedProcessor) -> faust.App:
+def embed_app(settings: Settings, processor: EmbedProcessor, lease: Lease | None = None) -> faust.App:
     """An application with one agent on `products`, and the making of vectors beside it.
 
     A message is acked when its vectors are out, which may be long after the agent has gone on. So a rebalance must not
     wait for acks (`stream_wait_empty`): what is not acked by then is delivered to the partition's next owner.
     """
-    app = make_app(settings, "embed")
+    app = make_app(settings, "embed", lease=lease)
     app.conf.stream_wait_empty = False
     products = app.topic(
         settings.topic_prefix + topics.PRODUCTS,

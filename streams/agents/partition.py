@@ -83,7 +83,7 @@ async def recover(
         # States know events that the topic does not have: it was created anew, and starts its offsets again.
         epoch += 1
         logger.warning("%s [%d] was created anew: its lists go on in epoch %d.", topics.clicks, partition, epoch)
-    trends, counted_to = await _read_trends(log, topics.trends, partition, policy)
+    trends, counted_to = await _read_trends(log, topics.trends, partition, policy, is_first_epoch=epoch == 1)
     owned = ClickPartition(partition, epoch, trends, states)
     trends.watermark_ms = await _watermark(log, topics.clicks, owned, first_offset, parse)
     if epoch == newest.epoch:
@@ -110,16 +110,22 @@ async def read_states(log: Log, topic: str, partition: int) -> dict[str, UserSta
     return states
 
 
-async def _read_trends(log: Log, topic: str, partition: int, policy: RecommendPolicy) -> tuple[PartitionTrends, int]:
+async def _read_trends(
+    log: Log, topic: str, partition: int, policy: RecommendPolicy, *, is_first_epoch: bool
+) -> tuple[PartitionTrends, int]:
+    """The newest counts. Offsets only rise until `clicks` is created anew: what is older then is a stale writer's."""
     trends = PartitionTrends(policy.trends)
     counted_to = -1
     for record in await read_to_end(log, topic, partition):
         if record.value is None:
             continue
         if record.key == COUNTED_TO_KEY:
-            counted_to = int(record.value)
-        else:
-            trends.items[(record.key or b"").decode()] = decode_trend(record.value)
+            counted_to = max(int(record.value), counted_to if is_first_epoch else -1)
+            continue
+        item_id, trend = (record.key or b"").decode(), decode_trend(record.value)
+        known = trends.items.get(item_id)
+        if known is None or not is_first_epoch or trend.offset >= known.offset:
+            trends.items[item_id] = trend
     trends.offset = counted_to
     return trends, counted_to
 

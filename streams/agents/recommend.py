@@ -168,9 +168,8 @@ class ClickProcessor:
         """Steps 3 and 4, once what was taken before is written; False as for `process`."""
         try:
             async with self._publishing:
-                if refreshes.generation != self._generation:
+                if not await self._emit_while_ours(refreshes):
                     return False
-                await until_available(partial(self.emit, refreshes))
         finally:
             self._folded.remove(refreshes)
         self.counters.batches += 1
@@ -222,12 +221,17 @@ class ClickProcessor:
         ----------
         make : makes the lists of users whose states are all written; a version of any other would overtake its batch
         """
+        generation = self._generation
         waiting = list(user_ids)
         while waiting:
             async with self._publishing:
+                if generation != self._generation:
+                    return
                 ahead = {user_id for refreshes in self._folded for user_id in refreshes.user_ids}
                 refreshes = make([user_id for user_id in waiting if user_id not in ahead])
-                await until_available(partial(self.emit, refreshes))
+                refreshes.generation = generation
+                if not await self._emit_while_ours(refreshes):
+                    return
                 self._note_lists(refreshes)
             waiting = [user_id for user_id in waiting if user_id in ahead]
 
@@ -327,6 +331,17 @@ class ClickProcessor:
                 refreshes.records.append(NewRecord(self._recommendations, key, list_json, partition, headers))
             refreshes.writes.append(ListWrite(user_id, version, list_json, packed))
 
+    async def _emit_while_ours(self, refreshes: Refreshes) -> bool:
+        """Try until it is written; False as for `process`, for whoever owns the partitions by then has gone on."""
+
+        async def attempt() -> bool:
+            if refreshes.generation != self._generation:
+                return False
+            await self.emit(refreshes)
+            return True
+
+        return await until_available(attempt)
+
     async def emit(self, refreshes: Refreshes) -> None:
         """Steps 3 and 4: return when the log and Redis have everything."""
         steps: list[Awaitable[object]] = []
@@ -353,6 +368,8 @@ class ClickProcessor:
             offset = str(owned.trends.complete_to).encode()
             records = [*changes, NewRecord(self._topics.trends, COUNTED_TO_KEY, offset, owned.partition)]
             for start in range(0, len(records), TRENDS_AT_ONCE):
+                if self.partitions.get(owned.partition) is not owned:
+                    break
                 await until_available(partial(self._log.append_many, records[start : start + TRENDS_AT_ONCE]))
 
 

@@ -11,20 +11,21 @@ from streams.agents.batches import OneBehind, ack, drained
 from streams.agents.recommend import ClickProcessor, Refreshes
 from streams.apps import app_id, make_app
 from streams.log.base import Record
+from streams.log.lease import Lease
 from streams.settings import Settings
 
 BATCH = 256
 """Events folded and published together; twice as many gain little and double the work a crash repeats."""
 
 
-def recommend_app(settings: Settings, processor: ClickProcessor) -> faust.App:
+def recommend_app(settings: Settings, processor: ClickProcessor, lease: Lease | None = None) -> faust.App:
     """An application with one agent on `clicks`.
 
     Faust acks an event when its loop leaves it, also when the body raised, which would lose the click: so batches are
     drained unacked and acked once all they led to is written, and an error stops the process (`CrashingSupervisor`).
     While one batch is being written, the next is folded.
     """
-    app = make_app(settings, "recommend")
+    app = make_app(settings, "recommend", lease=lease)
     clicks = app.topic(
         settings.topic_prefix + topics.CLICKS,
         key_type=bytes,

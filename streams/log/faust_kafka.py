@@ -6,6 +6,7 @@ from faust.transport.drivers import aiokafka as driver
 
 from streams.log.faust_delivery import DirectDeliveryMixin
 from streams.log.faust_safe import SafeConsumerMixin, SafeProducerMixin
+from streams.log.lease import Lease
 
 FETCH_MAX_WAIT_MS = 50
 """How long the broker may hold a fetch back. The client has one at a time in flight: while it waits for partitions that
@@ -14,7 +15,13 @@ often (a fetch costs 0.3 ms)."""
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
-    """Fetches without letting one partition wait for another."""
+    """Fetches without letting one partition wait for another; has the app's lease follow its membership."""
+
+    async def on_start(self) -> None:
+        await super().on_start()
+        lease: Lease | None = getattr(self.consumer.app, "freshet_lease", None)
+        if lease is not None and self._consumer is not None:
+            lease.watch(self._consumer._coordinator)
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)

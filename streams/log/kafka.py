@@ -18,7 +18,9 @@ from recsys.errors import ConfigError, EventError, StateError
 from streams.log.base import NewRecord, Position, TopicPartition, TopicSpec
 from streams.log.kafka_connection import KafkaAdmin, connection_options, log_in
 from streams.log.kafka_errors import FOREIGN, as_ours
+from streams.log.kafka_fence import Fence
 from streams.log.kafka_reader import KafkaReader
+from streams.log.lease import Lease
 from streams.log.partitioner import partition_of
 from streams.settings import Settings
 
@@ -61,13 +63,18 @@ class KafkaLog:
         Where Kafka is and how to talk to it.
     patience_s
         Seconds without an answer after which a call raises UnavailableError. An append that gave up may still arrive.
+    lease
+        Records are appended only while it is held; an append that outlives its term raises OwnershipLostError or
+        another StateError, and so do all that follow.
     """
 
-    def __init__(self, settings: Settings, patience_s: float = PATIENCE_S) -> None:
+    def __init__(self, settings: Settings, patience_s: float = PATIENCE_S, lease: Lease | None = None) -> None:
         self._options = connection_options(settings)
         self._patience_s = patience_s
         self._admin = KafkaAdmin(self._options, patience_s)
         self._producer: AIOKafkaProducer | None = None
+        self._lease = lease
+        self._fence: Fence | None = None
         self._partitions: dict[str, int] = {}
         self._readers: list[KafkaReader] = []
         # aiokafka waits between two batches of a partition; without the lock another call could slip in between.
@@ -94,6 +101,8 @@ class KafkaLog:
         self._producer = producer
         async with self._patiently("connecting"):
             await producer.start()
+        if self._lease is not None:
+            self._fence = Fence(self._lease, producer)
 
     async def stop(self) -> None:
         """Send what is enqueued and close all connections, those of open readers too."""
@@ -111,6 +120,7 @@ class KafkaLog:
         producer = self._started()
         async with self._patiently(f"appending to {record.topic}"):
             async with self._order:
+                self._begin()
                 partition = await self._partition_of(record)
                 sent = await producer.send(
                     record.topic, record.value, record.key, partition, headers=list(record.headers)
@@ -127,6 +137,7 @@ class KafkaLog:
         async with self._patiently("appending"):
             async with self._order:
                 batches = await self._batches(records)
+                self._begin()
                 sent = [
                     await producer.send_batch(each.builder, each.at.topic, partition=each.at.partition)
                     for each in batches
@@ -249,6 +260,10 @@ class KafkaLog:
     def partition_for(self, key: bytes, partitions: int) -> int:
         """See `base.Log.partition_for`."""
         return partition_of(key, partitions)
+
+    def _begin(self) -> None:
+        if self._fence is not None:
+            self._fence.begin()
 
     def _started(self) -> AIOKafkaProducer:
         if self._producer is None:

@@ -106,6 +106,11 @@ class RedisStore:
         """Raise UnavailableError unless the server answers."""
         await self._call("answer", "PING")
 
+    async def check_writable(self) -> None:
+        """Raise UnavailableError unless the server answers and takes writes: it may be full, or a replica."""
+        # Writing nothing into a key that is not there leaves it so, and is refused like any other write.
+        await self._call("take writes", "SETRANGE", self._whole + ":probe", 0, b"")
+
     async def run_id(self) -> str:
         """Names this life of this server: another one may have lost what was written."""
         reply = await self._call("name itself", "INFO", "server")

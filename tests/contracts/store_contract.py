@@ -216,3 +216,15 @@ class StoreContract:
 
     async def test_it_answers(self, store: RedisStore) -> None:
         await store.ping()
+
+    async def test_a_full_server_answers_and_takes_no_writes(self, store: RedisStore, client: Redis) -> None:
+        await store.check_writable()
+        await client.config_set("maxmemory", 1)
+        try:
+            await store.ping()
+            with pytest.raises(UnavailableError, match="take writes"):
+                await store.check_writable()
+        finally:
+            await client.config_set("maxmemory", 0)
+        await store.check_writable()
+        assert await client.dbsize() == 0

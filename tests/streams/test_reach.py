@@ -45,7 +45,7 @@ async def test_who_does_not_answer_is_not_there_until_he_does(
     monkeypatch.setattr(reach, "ASK_EVERY_S", 0.005)
     monkeypatch.setattr(reach, "SILENT_AFTER_S", 0.02)
     broker, redis = Outside(), Outside()
-    reached = Reach(Settings(), broker, redis)  # type: ignore[arg-type]
+    reached = Reach(Settings(), broker, redis.ping)  # type: ignore[arg-type]
     assert reached.is_there
     async with running(reached.run()):
         for _ in range(2):

@@ -1,0 +1,177 @@
+"""The faults, a row each: what is done to a shop under load in a number of cycles. The shop is checked afterwards."""
+
+import asyncio
+import os
+import signal
+
+from benchmarks.chaos_shop import Row, Shop, require
+from tests.end_to_end.deployment import until
+
+SESSION_S = 10.0
+
+
+async def kill_workers(shop: Shop, cycles: int) -> None:
+    """One to three workers; one of them is killed at a random instant and started again."""
+    await shop.start(shop.rng.randint(1, 3))
+    async with shop.load.running():
+        for _ in range(cycles):
+            await asyncio.sleep(shop.rng.uniform(0.2, 3.0))
+            victim = shop.rng.choice(shop.running)
+            victim.service.kill()
+            victim.start()
+            await shop.moves_on()
+            if shop.rng.random() < 0.3:
+                await change_number(shop, 3)
+
+
+async def change_number(shop: Shop, most: int) -> None:
+    """Add a worker or take one away, within one and `most`."""
+    if len(shop.running) < most and shop.rng.random() < 0.5:
+        await shop.add_worker().wait_ready()
+    elif len(shop.running) > 1:
+        leaving = shop.rng.choice(shop.running)
+        require(await leaving.stop() == 0, f"{leaving.name} was told to stop and did not end with 0")
+        shop.workers.remove(leaving)
+
+
+async def membership(shop: Shop, cycles: int) -> None:
+    """Three workers join, leave in order and are killed, one after the other."""
+    await shop.start(3)
+    async with shop.load.running():
+        for _ in range(cycles):
+            victim = shop.rng.choice(shop.running)
+            if shop.rng.random() < 0.5:
+                victim.service.kill()
+            else:
+                require(await victim.stop() == 0, f"{victim.name} was told to stop and did not end with 0")
+            await asyncio.sleep(shop.rng.uniform(0.0, 3.0))
+            victim.start()
+            await asyncio.sleep(shop.rng.uniform(0.0, 5.0))
+        await shop.moves_on()
+
+
+async def zombies(shop: Shop, cycles: int) -> None:
+    """An owner is paused beyond its session, another goes on, then the first wakes up."""
+    await shop.start(2)
+    async with shop.load.running():
+        for _ in range(cycles):
+            await shop.moves_on()
+            victim = shop.rng.choice(shop.running)
+            shop.signal(victim, signal.SIGSTOP)
+            await asyncio.sleep(SESSION_S * shop.rng.choice((1.2, 1.5, 2.5)))
+            await shop.moves_on()
+            shop.signal(victim, signal.SIGCONT)
+            await asyncio.sleep(shop.rng.uniform(1.0, 4.0))
+            await shop.revive()
+            await victim.wait_ready()
+
+
+async def broker(shop: Shop, cycles: int) -> None:
+    """The broker is killed, is away for some seconds, and comes back; no process is started again by hand."""
+    await shop.start(2)
+    pids = [worker.pid for worker in shop.workers]
+    async with shop.load.running():
+        for _ in range(cycles):
+            await shop.moves_on()
+            shop.broker.kill()
+            await asyncio.sleep(shop.rng.uniform(2.0, 30.0))
+            await asyncio.to_thread(shop.broker.start)
+            await shop.moves_on()
+            for worker in shop.workers:
+                await worker.wait_ready(30.0)
+    require([worker.pid for worker in shop.workers] == pids, "a worker was started again")
+    require(len(shop.running) == 2, "a worker has ended while the broker was away")
+
+
+async def redis(shop: Shop, cycles: int) -> None:
+    """Redis is killed, emptied, frozen or full, and then itself again; lists come back by themselves."""
+    await shop.start(1)
+    (worker,) = shop.workers
+    pid = worker.pid
+    faults = ["kill", "wipe", "freeze", "full"]
+    shop.rng.shuffle(faults)
+    async with shop.load.running():
+        for cycle in range(cycles):
+            await shop.moves_on()
+            await redis_fault(shop, faults[cycle % len(faults)])
+            await worker.wait_ready(30.0)
+            await shop.moves_on()
+    require(worker.is_running and worker.pid == pid, "the worker has ended while Redis was not itself")
+    await whole(shop)
+
+
+async def redis_fault(shop: Shop, fault: str) -> None:
+    server = shop.server
+    if fault == "kill":
+        server.kill()
+        await asyncio.sleep(shop.rng.uniform(1.0, 10.0))
+        await asyncio.to_thread(server.start)
+    elif fault == "freeze":
+        await frozen(server.service.pid, shop.rng.uniform(5.0, 30.0))
+    else:
+        async with shop.deployment.redis() as store:
+            if fault == "wipe":
+                await store.flushall()
+            else:
+                await store.config_set("maxmemory", 1)
+                await asyncio.sleep(shop.rng.uniform(5.0, 20.0))
+                await store.config_set("maxmemory", 0)
+
+
+async def frozen(pid: int, seconds: float) -> None:
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+async def whole(shop: Shop) -> None:
+    """Wait until workers say that Redis has everything again."""
+
+    async def is_whole() -> bool:
+        async with shop.deployment.redis() as store:
+            info = await store.info("server")
+            marks = await store.hgetall(f"{shop.deployment.prefix}freshet:whole")
+            lists = [value.decode() for name, value in marks.items() if name.startswith(b"lists:")]
+            return len(lists) == 4 and all(mark == info["run_id"] for mark in lists)
+
+    await until(is_whole, "Redis is whole again", 60.0)
+
+
+async def poison(shop: Shop, cycles: int) -> None:
+    """As many bad messages as good ones; `cycles` of each."""
+    await shop.start(1)
+    (worker,) = shop.workers
+    pid = worker.pid
+    shop.load.poison = 0.5
+    await shop.load.send(2 * cycles)
+    await shop.settle()
+    require(worker.is_running and worker.pid == pid, "the worker has ended under bad input")
+
+
+async def duplicates(shop: Shop, cycles: int) -> None:
+    """`cycles` thousand messages in which each event comes up to five times, out of order and late."""
+    await shop.start(2)
+    load = shop.load
+    plain, waiting = load.draw, []
+
+    def draw() -> tuple[bytes, bytes]:
+        while len(waiting) < 1000:
+            waiting.extend([plain()] * load.rng.randint(1, 5))
+        return waiting.pop(load.rng.randrange(len(waiting)))
+
+    load.draw = draw  # type: ignore[method-assign]
+    await load.send(1000 * cycles)
+
+
+ROWS: dict[str, tuple[Row, int]] = {
+    "kill": (kill_workers, 8),
+    "membership": (membership, 8),
+    "zombies": (zombies, 1),
+    "broker": (broker, 1),
+    "redis": (redis, 2),
+    "poison": (poison, 5_000),
+    "duplicates": (duplicates, 50),
+}
+"""By name: the row, and how many cycles of it every change is tested with."""
