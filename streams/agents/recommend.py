@@ -70,6 +70,7 @@ class Refreshes:
     """Users of a replay whose lists come later; until then the batch is not to be acknowledged."""
     settled: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once nothing is owed any more, or the partitions are gone."""
+    is_appended: bool = False
     n_applied: int = 0
     n_refused: int = 0
 
@@ -345,11 +346,16 @@ class ClickProcessor:
     async def emit(self, refreshes: Refreshes) -> None:
         """Steps 3 and 4: return when the log and Redis have everything."""
         steps: list[Awaitable[object]] = []
-        if refreshes.records:
-            steps.append(self._log.append_many(refreshes.records))
+        if refreshes.records and not refreshes.is_appended:
+            steps.append(self._append(refreshes))
         if refreshes.writes:
             steps.append(self._store.put_lists(refreshes.writes))
         await all_done(*steps)
+
+    async def _append(self, refreshes: Refreshes) -> None:
+        """Once only, however often Redis is tried: while it is away for hours, the log would grow with each try."""
+        await self._log.append_many(refreshes.records)
+        refreshes.is_appended = True
 
     async def publish_trends(self) -> None:
         """Publish counts that changed, each partition's followed by the offset that they are complete up to.
@@ -368,9 +374,12 @@ class ClickProcessor:
             offset = str(owned.trends.complete_to).encode()
             records = [*changes, NewRecord(self._topics.trends, COUNTED_TO_KEY, offset, owned.partition)]
             for start in range(0, len(records), TRENDS_AT_ONCE):
-                if self.partitions.get(owned.partition) is not owned:
-                    break
-                await until_available(partial(self._log.append_many, records[start : start + TRENDS_AT_ONCE]))
+                await until_available(partial(self._append_counts, owned, records[start : start + TRENDS_AT_ONCE]))
+
+    async def _append_counts(self, owned: ClickPartition, records: Sequence[NewRecord]) -> None:
+        """Unless the partition was taken away meanwhile: its next owner counts on."""
+        if self.partitions.get(owned.partition) is owned:
+            await self._log.append_many(records)
 
 
 def list_headers(made: RecommendationList, now_ms: int) -> Headers:

@@ -1,4 +1,4 @@
-"""Each row of `benchmarks/chaos_rows.py` once, with a fixed seed: after the faults everything equals the reference fold."""
+"""Each row of `benchmarks/chaos_rows.py` once: after the faults everything equals the reference fold."""
 
 import logging
 
