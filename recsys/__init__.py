@@ -9,5 +9,5 @@ Read in this order:
 - `index`, `words`, `filters`, `catalogue`, `catalogue_snapshot`: the products, their vectors and words
 - `search`, `neighbours`: looking among them
 - `candidates`, `rank`, `refresh`: one interaction in, a fresh list out, as data
-- `metrics`, `evaluate`: how good the lists are, test-then-learn
+- `metrics`, `evaluation`: how good the lists are, test-then-learn
 """

@@ -1,7 +1,9 @@
-"""`freshet evaluate`: predict each event of a log from the list that stands before it, then learn it."""
+"""`freshet evaluate`: predict each event of a log from what came before it, then learn it."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
@@ -21,18 +23,44 @@ from gateway.cli.columns import (
 from recsys.errors import ConfigError
 
 if TYPE_CHECKING:
-    from recsys.evaluate import Evaluation, Learner
+    from recsys.als.model import FactorModel
+    from recsys.evaluation.figures import Outcomes, Ranks
+    from recsys.evaluation.learner import Freshet, Learner
+    from recsys.evaluation.order import Protocol, Replay
     from recsys.events import Click
-    from recsys.rank import Ranked
     from streams.event_files import ColumnNames
     from streams.settings import Settings
 
-FIT_GROWTH = 1.5
-"""The factors are fitted anew each time the log has grown by this factor, as the trainer does while it is young."""
+METHODS = ("popularity", "co-occurrence", "item-knn", "als", "als-fold-in", "als-recency", "als-retrained")
+"""As `recsys.evaluation.baselines.BASELINES`, which a plain --help need not load."""
 
 
 def evaluate_log(
     file: EventLog,
+    novel: Annotated[
+        bool,
+        typer.Option(
+            "--novel/--repeat",
+            help="Only the first event of each user and item, ranked without what the user had; or all events, ranked "
+            "among all items.",
+        ),
+    ] = True,
+    basket: Annotated[
+        bool, typer.Option("--basket", help="Predict all events of one user and time before any is learned.")
+    ] = False,
+    shuffle: Annotated[
+        int | None,
+        typer.Option("--shuffle", metavar="SEED", min=0, help="Put events of one user and time in random order."),
+    ] = None,
+    history: Annotated[
+        float, typer.Option("--history", min=0.0, max=1.0, help="Share of the events that is only learned.")
+    ] = 0.9,
+    methods: Annotated[
+        str,
+        typer.Option(
+            "--methods", metavar="NAMES", help=f"Baselines beside Freshet: all, none, or some of {', '.join(METHODS)}."
+        ),
+    ] = "popularity",
     items: Annotated[
         Path | None,
         typer.Option(
@@ -46,9 +74,9 @@ def evaluate_log(
         str | None, typer.Option("--json", metavar="PATH", help="Write the figures as JSON; - for standard output.")
     ] = None,
     dump: Annotated[
-        Path | None, typer.Option("--dump", dir_okay=False, help="Write every list that was made, as JSON Lines.")
+        Path | None,
+        typer.Option("--dump", dir_okay=False, help="Write the list that stood before each event, as JSON Lines."),
     ] = None,
-    measure_from: Annotated[int, typer.Option("--measure-from", min=0, help="Only learn so many events first.")] = 0,
     limit: Limit = None,
     user_column: UserColumn = "user",
     item_column: ItemColumn = "item",
@@ -57,51 +85,70 @@ def evaluate_log(
     type_column: TypeColumn = "type",
     value_column: ValueColumn = "value",
 ) -> None:
-    """Evaluate on an event log, beside decayed popularity. Needs no broker; a basket is predicted as a whole."""
+    """Evaluate on an event log, test-then-learn, beside what there was before. Needs no broker."""
+    from recsys.evaluation.order import Protocol, arrange
     from streams.event_files import ColumnNames
     from streams.settings import read_settings
 
     names = ColumnNames(user_column, item_column, time_column, basket_column, type_column, value_column)
-    settings = read_settings()
-    pairs, n_refused = _read(file, names, limit)
-    dump_to = _open(dump) if dump else None
-    try:
-        evaluation = _evaluate(settings, pairs, _catalogue(items, item_column), measure_from, dump_to)
-    finally:
-        if dump_to is not None:
-            dump_to.close()
-    report = {"file": file.name, "rows": len(pairs), "refused": n_refused, **_figures(evaluation)}
+    settings, chosen = read_settings(), _chosen(methods)
+    clicks, n_refused = _read(file, names, limit)
+    protocol = Protocol(repeat=not novel, basket=basket, shuffle=shuffle, history=history)
+    log = arrange(clicks, protocol)
+    with _writing(dump) as out:
+        found = _run(settings, log, protocol, chosen, _catalogue(items, item_column), out)
+    report = {"file": file.name, "rows": len(clicks), "refused": n_refused, "mode": _mode(protocol), **_report(*found)}
     if json_path == "-":
         typer.echo(json.dumps(report, indent=2))
         return
     if json_path:
-        with _open(Path(json_path)) as out:
-            json.dump(report, out, indent=2)
+        with _writing(Path(json_path)) as report_to:
+            json.dump(report, report_to, indent=2)  # type: ignore[arg-type]
     _show(report)
 
 
-def _read(file: Path, names: "ColumnNames", limit: int | None) -> "tuple[list[tuple[str, Click]], int]":
-    """The log's events by time, each with its basket's name, and how many rows were refused."""
+def _chosen(methods: str) -> list[str]:
+    """The baselines that were asked for."""
+    if methods in ("all", "none"):
+        return list(METHODS) if methods == "all" else []
+    chosen = [name.strip() for name in methods.split(",") if name.strip()]
+    unknown = [name for name in chosen if name not in METHODS]
+    if unknown:
+        raise typer.BadParameter(f"--methods knows no {unknown[0]!r}; it knows {', '.join(METHODS)}, all and none")
+    return chosen
+
+
+def _mode(protocol: "Protocol") -> dict[str, Any]:
+    return {
+        "novel": not protocol.repeat,
+        "basket": protocol.basket,
+        "shuffle": protocol.shuffle,
+        "history": protocol.history,
+    }
+
+
+def _read(file: Path, names: "ColumnNames", limit: int | None) -> "tuple[list[Click], int]":
+    """The log's events in the order of the file, and how many rows were refused."""
     from recsys.events import Click
     from streams.event_files import EventRow, read_event_log
 
-    pairs, n_refused = [], 0
+    clicks, n_refused = [], 0
     for row in islice(read_event_log(file, names), limit):
         if not isinstance(row, EventRow):
             n_refused += 1
             continue
-        click = Click(
-            event_id=str(row.row),
-            user_id=row.user_id,
-            item_id=row.item_id,
-            type=row.action,
-            ts_ms=row.ts_ms,
-            session_id=row.basket,
-            value=row.value,
+        clicks.append(
+            Click(
+                event_id=str(row.row),
+                user_id=row.user_id,
+                item_id=row.item_id,
+                type=row.action,
+                ts_ms=row.ts_ms,
+                session_id=row.basket,
+                value=row.value,
+            )
         )
-        pairs.append((row.basket, click))
-    pairs.sort(key=lambda pair: (pair[1].ts_ms, pair[0]))
-    return pairs, n_refused
+    return clicks, n_refused
 
 
 def _catalogue(items: Path | None, item_column: str) -> list[str]:
@@ -119,106 +166,139 @@ def _catalogue(items: Path | None, item_column: str) -> list[str]:
         return [row[column] for row in rows if not isinstance(row, EventError) and row[column]]
 
 
-def _evaluate(
+def _run(
     settings: "Settings",
-    pairs: "Sequence[tuple[str, Click]]",
+    log: "Replay",
+    protocol: "Protocol",
+    chosen: Sequence[str],
     item_ids: list[str],
-    measure_from: int,
     dump: TextIO | None,
-) -> "Evaluation":
+) -> "tuple[Outcomes, dict[str, Ranks]]":
+    import threadpoolctl
+
     from gateway.cli.progress import counting
-    from recsys.als.interactions import Interactions
-    from recsys.evaluate import Learner, baskets, evaluate
-    from recsys.item_table import ItemTable
-    from streams.policy import recommend_policy
+    from recsys.evaluation.baselines import BASELINES
+    from recsys.evaluation.replay import replay
+    from recsys.evaluation.world import World
 
-    policy = recommend_policy(settings)
-    learner = Learner(policy, ItemTable(item_ids))
-    learned = Interactions(settings.history_size)
-    next_fit = [float(settings.train_min_events)]
+    world = World(repeat=protocol.repeat)
+    ours = _freshet(settings, protocol, item_ids)
 
-    def is_fit_due(n_events: int) -> bool:
-        if n_events < next_fit[0]:
-            return False
-        next_fit[0] *= FIT_GROWTH
-        return True
+    def on_event(number: int, click: "Click") -> None:
+        line = {"n": number, "user": click.user_id, "item": click.item_id, "top": ours.last}
+        print(json.dumps(line, ensure_ascii=False), file=dump)
 
-    with counting("Events", len(pairs)) as advance:
-
-        def groups() -> "Iterator[list[Click]]":
-            for basket in baskets(pairs):
-                for click in basket:  # the fit is asked for only after the basket was predicted and learned
-                    learned.apply(click)
-                yield basket
-                advance(len(basket))
-
-        return evaluate(
-            learner,
-            groups(),
-            measure_from=measure_from,
-            fit=_fitter(settings, learner, learned),
-            fit_at=is_fit_due,
-            open_catalogue=not item_ids,
-            on_list=_dumper(dump) if dump else None,
+    # One BLAS thread, as in the processes: sums run in one order, and small systems gain nothing from more.
+    with threadpoolctl.threadpool_limits(1), counting("Events", log.n_events) as advance:
+        return replay(
+            log,
+            world,
+            [ours, *(BASELINES[name](world) for name in chosen)],
+            clock=time.perf_counter,
+            on_event=on_event if dump is not None else None,
+            advance=advance,
         )
 
 
-def _fitter(settings: "Settings", learner: "Learner", learned: Any) -> Callable[[], Any]:
+def _freshet(settings: "Settings", protocol: "Protocol", item_ids: list[str]) -> "Freshet":
+    """The recommender with the policy of the settings, its factors fitted as the trainer would."""
     from recsys.als.fit import FitPolicy
+    from recsys.als.interactions import Interactions
     from recsys.als.model import FactorModel
     from recsys.als.training import TrainingInput, train
+    from recsys.evaluation.learner import Freshet, Learner, policy_for
+    from recsys.item_table import ItemTable
+    from streams.policy import recommend_policy
 
-    def fit() -> FactorModel | None:
+    policy = policy_for(recommend_policy(settings), repeat=protocol.repeat)
+    learned = Interactions(settings.history_size)
+
+    def fit(learner: "Learner") -> "FactorModel | None":
         previous = learner.factors if isinstance(learner.factors, FactorModel) else None
-        now_ms = learner.counts.watermark_ms
-        given = TrainingInput(learned.arrays(), {}, now_ms, previous)
-        factors = train(given, learner.policy.confidence, FitPolicy(n_factors=settings.train_factors))
+        given = TrainingInput(learned.arrays(), {}, learner.counts.watermark_ms, previous)
+        factors = train(given, policy.confidence, FitPolicy(n_factors=settings.train_factors))
         return previous if factors is None else FactorModel(factors)
 
-    return fit
+    ours = Freshet(Learner(policy, ItemTable(item_ids)), fit, fit_at=settings.train_min_events, closed=bool(item_ids))
+    ours.listen(learned.apply)
+    return ours
 
 
-def _dumper(out: TextIO) -> "Callable[[Click, Ranked], None]":
-    def dump(click: "Click", ranked: "Ranked") -> None:
-        items = [[item.item_id, round(float(item.score), 6)] for item in ranked.items]
-        line = {"row": int(click.event_id), "user": click.user_id, "item": click.item_id, "items": items}
-        print(json.dumps(line, ensure_ascii=False), file=out)
+@contextmanager
+def _writing(path: Path | None) -> Iterator[TextIO | None]:
+    if path is None:
+        yield None
+        return
+    try:
+        out = path.open("w", encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}.") from error
+    with out:
+        yield out
 
-    return dump
 
+def _report(outcomes: "Outcomes", ranks: "dict[str, Ranks]") -> dict[str, Any]:
+    """Figures by method: of all events, by group, with intervals, and what a list and an event cost."""
+    from recsys.evaluation.figures import METRICS, SLOW_US, Bootstrap, column, table
 
-def _figures(evaluation: "Evaluation") -> dict[str, Any]:
-    import numpy as np
-
-    from recsys.metrics import hit, paired_bootstrap
-
-    figures: dict[str, Any] = {"figures": evaluation.figures()}
-    if evaluation.outcomes:
-        ours, theirs = (evaluation.column(hit, 10, ours=is_ours) for is_ours in (True, False))
-        gain = paired_bootstrap(ours, theirs, rng=np.random.default_rng(0))
-        figures["HR@10 gain over popularity"] = {"mean": gain.mean, "low": gain.low, "high": gain.high}
-    return figures
+    tables = {name: table(outcomes, of_method) for name, of_method in ranks.items()}
+    report: dict[str, Any] = {
+        "events": len(outcomes.users),
+        "figures": {name: found["all"] for name, found in tables.items()},
+        "groups": tables,
+        "speed": {
+            name: {
+                "us_per_list": round(of_method.us_per_list, 1),
+                "events_per_s": round(of_method.events_per_s),
+                "is_slow": of_method.us_per_list > SLOW_US,
+            }
+            for name, of_method in ranks.items()
+        },
+    }
+    if outcomes.users:
+        bootstrap = Bootstrap(outcomes.users)
+        columns = {name: {metric: column(found.ranks, metric) for metric in METRICS} for name, found in ranks.items()}
+        report["intervals"] = {
+            name: {metric: bootstrap.interval(values) for metric, values in of_method.items()}
+            for name, of_method in columns.items()
+        }
+        ours = columns["freshet"]
+        report["gain"] = {
+            name: {
+                metric: {
+                    "mean": float((ours[metric] - values).mean()),
+                    "interval": bootstrap.interval(ours[metric] - values),
+                }
+                for metric, values in of_method.items()
+            }
+            for name, of_method in columns.items()
+            if name != "freshet"
+        }
+    return report
 
 
 def _show(report: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    figures: dict[str, dict[str, float]] = report["figures"]
-    columns = [name for name in next(iter(figures.values())) if name != "events"]
-    table = Table("", *columns)
-    for name, row in figures.items():
-        table.add_row(name, *(f"{row[column]:.4f}" for column in columns))
+    metrics = ("HR@10", "NDCG@10", "HR@100", "NDCG@100")
     console = Console()
-    console.print(table)
-    measured = int(next(iter(figures.values()))["events"])
-    console.print(f"{report['rows']} events, {measured} of them measured, {report['refused']} rows refused.")
-    if gain := report.get("HR@10 gain over popularity"):
-        console.print(f"HR@10 over popularity: {gain['mean']:+.4f} ({gain['low']:+.4f} to {gain['high']:+.4f}, 95 %).")
-
-
-def _open(path: Path) -> TextIO:
-    try:
-        return path.open("w", encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be written: {error.strerror}.") from error
+    for group in ("all", "known", "new user", "new item"):
+        rows = {name: groups[group] for name, groups in report["groups"].items()}
+        if not any(row["events"] for row in rows.values()) or group == "new item":
+            continue
+        n_events = int(next(iter(rows.values()))["events"])
+        table = Table(f"{group}: {n_events} events", *metrics, "µs/list", "events/s")
+        for name, row in rows.items():
+            speed = report["speed"][name]
+            mark = " (slow)" if speed["is_slow"] else ""
+            figures = (f"{row[metric]:.4f}" for metric in metrics)
+            table.add_row(name, *figures, f"{speed['us_per_list']:.0f}{mark}", f"{speed['events_per_s']:,}")
+        console.print(table)
+    console.print(f"{report['rows']} events, {report['events']} of them measured, {report['refused']} rows refused.")
+    new_items = int(report["groups"]["freshet"]["new item"]["events"])
+    console.print(f"{new_items} events are of items that nobody had before: a miss for every method.")
+    for name, gains in report.get("gain", {}).items():
+        gain = gains["HR@10"]
+        low, high = gain["interval"]
+        console.print(f"HR@10 over {name}: {gain['mean']:+.4f} ({low:+.4f} to {high:+.4f}, 95 %, by users).")
