@@ -18,6 +18,7 @@ from PIL import Image
 
 from encoders.colour import DIM as COLOUR_DIM
 from encoders.colour import colours
+from recsys.errors import EncodingError
 from recsys.types import Matrix
 
 COLOUR_WEIGHT = 0.5
@@ -88,6 +89,19 @@ def views_of(picture: Image.Image) -> Views:
 def is_on_plain_ground(picture: Image.Image) -> bool:
     """Whether a picture shows a product alone, as catalogues do; what is blank does not count."""
     return _ground(np.asarray(picture)) is not None
+
+
+def refuse_empty(picture: Image.Image) -> None:
+    """Raise EncodingError for a picture that nothing can be found by: `picture-too-small`, `picture-blank`."""
+    if min(picture.size) < SMALLEST_PX:
+        width, height = picture.size
+        raise EncodingError(
+            "picture-too-small",
+            f"The picture has {width} x {height} pixels; send one of at least {SMALLEST_PX} on each side.",
+        )
+    darkest, brightest = zip(*picture.getextrema(), strict=True)
+    if max(high - low for low, high in zip(darkest, brightest, strict=True)) <= GROUND_TOLERANCE:
+        raise EncodingError("picture-blank", "The picture shows nothing but one colour; send one that shows a product.")
 
 
 def _ground(pixels: NDArray[np.uint8]) -> NDArray[np.bool_] | None:

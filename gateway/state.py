@@ -16,7 +16,7 @@ from PIL.Image import new as new_image
 from encoders.base import Encoder
 from encoders.choose import encode_queries, image_encoder, text_encoder
 from encoders.pictures import decode_picture
-from encoders.product_pictures import is_on_plain_ground
+from encoders.product_pictures import is_on_plain_ground, refuse_empty
 from gateway.access import Keys
 from gateway.changes import ListChanges
 from gateway.metrics import Metrics
@@ -221,6 +221,7 @@ class Gateway:
 def _encode_picture(encoder: Encoder[Image], picture: bytes) -> tuple[Vector, bool]:
     """A picture's vector, and whether it is a photo: a product alone on plain ground is of the catalogue's kind."""
     decoded = decode_picture(picture, QUERY_SIDE)
+    refuse_empty(decoded)
     return encoder.encode([decoded])[0], not is_on_plain_ground(decoded)
 
 

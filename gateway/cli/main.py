@@ -11,11 +11,13 @@ from gateway.cli import (
     demo,
     doctor,
     evaluate,
+    evaluate_search,
     gateway,
     import_feed,
     rebuild,
     replay,
     topics,
+    train,
     trainer,
     verify,
     worker,
@@ -40,6 +42,8 @@ app.command("topics")(topics.topics)
 app.command("import")(import_feed.import_feed)
 app.command("replay")(replay.replay)
 app.command("evaluate")(evaluate.evaluate_log)
+app.command("evaluate-search")(evaluate_search.evaluate_search)
+app.add_typer(train.app, name="train")
 app.command("verify")(verify.verify)
 app.add_typer(rebuild.app, name="rebuild")
 app.add_typer(dead_letters.app, name="dead-letters")

@@ -5,7 +5,8 @@ import pytest
 from PIL import Image, ImageDraw
 
 from encoders.colour import DIM, colours
-from encoders.product_pictures import ProductPictures, is_on_plain_ground, views_of
+from encoders.product_pictures import ProductPictures, is_on_plain_ground, refuse_empty, views_of
+from recsys.errors import EncodingError
 
 
 def on_ground(colour: str, box: tuple[int, int, int, int] = (90, 40, 130, 80), ground: str = "white") -> Image.Image:
@@ -72,6 +73,21 @@ def test_rows_are_unit_vectors_of_network_and_colours():
     assert vectors.shape == (3, 3 + DIM) == (3, encoder.dim)
     assert np.allclose(np.linalg.norm(vectors[:2], axis=1), 1, atol=1e-6)
     assert encoder.encode([]).shape == (0, encoder.dim)
+
+
+@pytest.mark.parametrize(
+    ("picture", "reason"),
+    [(Image.new("RGB", (200, 200), "grey"), "picture-blank"), (a_photo().resize((200, 9)), "picture-too-small")],
+)
+def test_a_picture_that_shows_nothing_is_refused_with_its_reason(picture, reason):
+    with pytest.raises(EncodingError) as refused:
+        refuse_empty(picture)
+
+    assert refused.value.reason == reason
+
+
+def test_a_picture_of_little_is_not_refused():
+    refuse_empty(on_ground("#f0f0f0"))
 
 
 def test_like_colours_are_nearer_than_others():
