@@ -131,3 +131,26 @@ async def test_a_deployment_equals_a_replay_of_its_log_until_something_is_altere
         f"list contents: Redis, {USERS[0]} at",
     ):
         assert sentence in outcome.out, outcome.out
+
+
+async def test_lists_made_with_factors_are_made_again(shop: Deployment) -> None:
+    worker = shop.start("worker", "--no-supervise")
+    trainer = shop.start("trainer", "--no-supervise", FRESHET_TRAIN_MIN_EVENTS="500")
+    for part in (worker, trainer):
+        await part.wait_ready()
+    await produce_products(shop, ITEMS)
+    await produce(shop, clicks(600))
+    await until(lambda: "are in use" in worker.log(), "the worker has factors")
+    await produce(shop, clicks(300, "later"))
+    facts = await facts_of(shop)
+    await until(lambda: lists_answer(shop, facts), "all lists answer the newest clicks")
+    assert await trainer.stop() == 0
+
+    async def equal() -> dict[str, Any] | None:
+        outcome = await shop.command("verify", "--json")
+        report = json.loads(outcome.out)
+        assert (outcome.code, outcome.err) == (0, ""), report
+        return report["checks"]["list contents"] if not report["notes"] else None
+
+    contents = await until(equal, "everything is acknowledged, and compared")
+    assert contents["equal"] >= len(USERS), contents
