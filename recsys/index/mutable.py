@@ -94,7 +94,6 @@ class MutableSegment:
             chunk.used = chunk.index.ntotal = slot + 1
         self._filled[row] = True
         self._count += 1
-        self._mark(row)
         self._sum += chunk.vectors[slot]
         for measure in self.measures:
             measure.put(row, chunk.vectors[slot].astype(np.float32))
