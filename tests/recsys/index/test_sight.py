@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys.catalogue import Catalogue
@@ -69,6 +69,7 @@ def test_a_lens_of_few_products_is_their_mean_alone():
     assert np.array_equal(lens.seen(np.full((1, 3), 3, np.float32)), [[2, 2, 2]])
 
 
+@settings(deadline=None)
 @given(st.integers(0, 1000), st.integers(0, 4))
 def test_the_aim_of_a_lens_gives_the_cosine_of_what_is_seen(seed, rank):
     rng = np.random.default_rng(seed)
@@ -82,6 +83,7 @@ def test_the_aim_of_a_lens_gives_the_cosine_of_what_is_seen(seed, rank):
     assert score == pytest.approx(expected, abs=1e-4)
 
 
+@settings(deadline=None)  # each fits a sight
 @given(st.integers(0, 30), st.integers(1, 40), st.sampled_from(["text", "image", "both"]))
 def test_search_through_a_sight_is_brute_force_over_all_rows(seed, k, kind):
     images, texts = drawn(120, seed)
