@@ -8,6 +8,9 @@ from recsys.index.sealed import LISTS_OF_ROOT, TRAINING_ROWS_OF_LIST, Changes, S
 from recsys.types import Matrix, Rows
 
 BLOCK = 16_384
+TUNING_QUERIES = 100
+"""Exact scans after each training: half a second at 100,000 rows."""
+TUNING_K = 10
 
 
 def is_due(segment: MutableSegment) -> bool:
@@ -51,8 +54,15 @@ class Sealing:
             for start in range(0, len(self._rows), BLOCK):
                 block = self._rows[start : start + BLOCK]
                 self._sealed.add(block, self._gather(block))
+            self._tune(self._sealed)
         elif self.step is Step.APPEND:
             self._sealed = self._old.changed(self._changes, self._gather(self._changes.added))
+
+    def _tune(self, sealed: SealedIndex) -> None:
+        """By some of the segment's own rows, which an exact scan answers."""
+        queries = self._gather(self._rows[:: max(1, len(self._rows) // TUNING_QUERIES)])
+        every = np.ones(int(self._rows[-1]) + 1, dtype=np.bool_)
+        sealed.tune(queries, [self._segment.search(query, TUNING_K, every, exact=True)[0] for query in queries])
 
     def put_in_use(self) -> None:
         """Swap the new sealed index in at once."""

@@ -6,14 +6,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from recsys.index import mutable, planning, sealed
+from recsys.index import mutable, planning
 from recsys.index.mutable import MutableSegment
 from recsys.index.planning import Step, next_step
 from recsys.index.sealing import Sealing, is_due
 from recsys.types import ItemRow
 
 DIM = 8
-ALL_LISTS = 10_000
 
 
 def unit(vectors):
@@ -34,7 +33,6 @@ def make_small(setattr_):
     setattr_(planning, "APPEND_FROM", 3)
     setattr_(mutable, "GATHER_ROWS", 2)
     setattr_(mutable, "SCAN_SHARE", 0.05)
-    setattr_(sealed, "PROBES", ALL_LISTS)
 
 
 def test_a_large_segment_is_sealed_and_grown_ones_anew():
