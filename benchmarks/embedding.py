@@ -91,7 +91,7 @@ def main() -> None:
     steps = ready_pictures(image, pictures) | ready_texts(text, texts)
     steps["our pictures"] = lambda: image.encode(pictures)
     steps["our texts"] = lambda: text.encode(texts)
-    steps["our products"] = lambda: loop.run_until_complete(vectorizer.encode(texts, jpegs))
+    steps["our products"] = lambda: loop.run_until_complete(vectorizer.encode(texts, [[jpeg] for jpeg in jpegs]))
     rates = rates_of(steps, N)
     vectorizer.close()
     loop.close()
