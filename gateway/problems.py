@@ -11,6 +11,8 @@ from starlette.exceptions import HTTPException
 
 from recsys.errors import EncodingError, EventError, RecsysError, UnavailableError
 
+TOO_LARGE = frozenset({"too-large", "picture-too-large"})
+"""Reasons that HTTP has a status of its own for, 413."""
 logger = logging.getLogger(__name__)
 RETRY_AFTER_S = "2"
 
@@ -68,7 +70,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RecsysError)
     async def on_ours(request: Request, error: RecsysError) -> JSONResponse:
         if isinstance(error, EventError | EncodingError):
-            return problem(413 if error.reason == "too-large" else 422, error.reason, error.text)
+            return problem(413 if error.reason in TOO_LARGE else 422, error.reason, error.text)
         if isinstance(error, UnavailableError):
             return problem(503, "unavailable", str(error))
         logger.error("%s %s: %s", request.method, request.url.path, error)

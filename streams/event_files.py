@@ -63,11 +63,46 @@ def read_event_log(
     ConfigError
         The file cannot be read, its format is unknown, or a column is missing (the text names those there are).
     """
+    kind = _known_format(path)
+    return (_read_table if kind in TABLES else _read_lines)(path, columns, default_action)
+
+
+def read_column(path: Path, column: str) -> list[str]:
+    """All that one column of a table, or one member of JSON Lines, holds; empty cells and broken rows left out.
+
+    Raises
+    ------
+    ConfigError
+        As `read_event_log`.
+    """
+    kind = _known_format(path)
+    with open_text(path) as text:
+        if kind in JSON_LINES:
+            cells = [_member(line, column) for line in text if line.strip()]
+            if not any(cells):
+                raise ConfigError(f"{path} has no line with {column!r}.")
+            return [cell for cell in cells if cell]
+        header, rows = read_table(text, path)
+        if column not in header:
+            raise ConfigError(f"{path} has no column {column!r}; it has {', '.join(header)}.")
+        at = header.index(column)
+        return [row[at] for row in rows if not isinstance(row, EventError) and row[at]]
+
+
+def _member(line: str, name: str) -> str:
+    try:
+        value = decode_object(line.encode()).get(name)
+    except EventError:
+        return ""
+    return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
+
+
+def _known_format(path: Path) -> str:
     kind = format_of(path)
     if kind not in TABLES + JSON_LINES:
         known = ", ".join(TABLES + JSON_LINES)
         raise ConfigError(f"{path} must be named by its format: {known}, also with .gz or .xz.")
-    return (_read_table if kind in TABLES else _read_lines)(path, columns, default_action)
+    return kind
 
 
 def _read_table(path: Path, columns: ColumnNames, default_action: Action) -> Iterator[EventRow | RefusedRow]:

@@ -5,7 +5,8 @@ import hashlib
 import logging
 import os
 import sys
-from collections.abc import MutableMapping
+import time
+from collections.abc import Callable, MutableMapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -18,6 +19,10 @@ LONGEST_FIELD = 2000
 """Characters; a trace fits, a message body that slipped into a log line does not."""
 QUIET = ("aiokafka", "kafka", "faust", "mode", "aiohttp.access", "uvicorn.access", "asyncio", "faiss.loader")
 """Libraries that tell too much below a warning; faust would even show keys and values of messages."""
+CLIENTS = ("aiokafka", "kafka")
+SILENCE_S = 30.0
+MOST_SAID = 1_000
+"""Kinds of lines remembered."""
 PERSON = ("user_id", "actor")
 KEY_FILE = "log.key"
 
@@ -49,6 +54,7 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
     handler = logging.StreamHandler(stream)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=before, processors=after))
     logging.basicConfig(handlers=[handler], level=settings.log_level.upper(), force=True)
+    handler.addFilter(SaidLately())
     for name in QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
     structlog.configure(
@@ -57,6 +63,27 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+
+
+class SaidLately(logging.Filter):
+    """Lets a client say the same once in `SILENCE_S`: it tries a broker that is away a hundred times a second."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._now = now
+        self._said_s: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether to let a line through; ours always."""
+        if not record.name.startswith(CLIENTS):
+            return True
+        key, now_s = (record.name, str(record.msg)), self._now()
+        if now_s - self._said_s.get(key, -SILENCE_S) < SILENCE_S:
+            return False
+        if len(self._said_s) >= MOST_SAID:
+            self._said_s.clear()
+        self._said_s[key] = now_s
+        return True
 
 
 class Pseudonyms:

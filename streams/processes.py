@@ -53,6 +53,8 @@ PUBLISH_TRENDS_S = 1.0
 PUBLISH_OWED_S = 0.25
 OWED_AT_STOP_S = 3.0
 PUBLISH_TRENDING_S = 2.0
+DROP_SIMILAR_S = 20.0
+"""All similar items are looked through, some seconds at 100,000 products; hidden ones leave raw lists within 60 s."""
 RELIST_S = 5.0
 """Raw lists lose a hidden product within 60 s; the passes over all users' lists are that far apart at least."""
 RESTORE_S = 2.0
@@ -204,6 +206,7 @@ class Worker:
                 group.create_task(every(PUBLISH_TRENDING_S, publisher.publish_trending))
                 group.create_task(every(RELIST_S, publisher.relist_hidden))
                 group.create_task(every(PUBLISH_TRENDING_S, publisher.relist_short))
+                group.create_task(every(DROP_SIMILAR_S, publisher.drop_hidden_similar))
                 group.create_task(publisher.publish_similar())
                 restorer = Restorer(self.settings, parts.log, parts.store, self.views, self.processor, publisher)
                 group.create_task(every(RESTORE_S, restorer.step))

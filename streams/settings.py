@@ -31,7 +31,7 @@ class ConfigFile(PydanticBaseSettingsSource):
         try:
             with open(path, "rb") as file:
                 return tomllib.load(file)
-        except (OSError, tomllib.TOMLDecodeError) as error:
+        except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"FRESHET_CONFIG names {path!r}, which cannot be read: {error}.") from error
 
 
@@ -43,6 +43,8 @@ def _split(value: object) -> object:
 
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
+Weight = Annotated[float, Field(ge=-1000.0, le=1000.0, allow_inf_nan=False)]
+"""Beyond a thousand one deed would drown a whole history, and in the end the arithmetic of a fit."""
 
 
 class Settings(BaseSettings):
@@ -103,20 +105,20 @@ class Settings(BaseSettings):
     dead_letter_payloads: bool = False
     """Whether dead letters of a person's messages (clicks, activities, erasures) keep their bytes."""
 
-    weight_impression: float = 0.0
+    weight_impression: Weight = 0.0
     """Confidence that one interaction of this kind adds; below zero it is a dislike."""
-    weight_view: float = 1.0
-    weight_click: float = 2.0
-    weight_add_to_cart: float = 6.0
-    weight_purchase: float = 10.0
-    weight_like: float = 5.0
-    weight_share: float = 5.0
-    weight_comment: float = 3.0
-    weight_search: float = 0.0
-    weight_hide: float = -5.0
-    weight_dislike: float = -5.0
-    weight_remove_from_cart: float = -3.0
-    weight_return: float = -6.0
+    weight_view: Weight = 1.0
+    weight_click: Weight = 2.0
+    weight_add_to_cart: Weight = 6.0
+    weight_purchase: Weight = 10.0
+    weight_like: Weight = 5.0
+    weight_share: Weight = 5.0
+    weight_comment: Weight = 3.0
+    weight_search: Weight = 0.0
+    weight_hide: Weight = -5.0
+    weight_dislike: Weight = -5.0
+    weight_remove_from_cart: Weight = -3.0
+    weight_return: Weight = -6.0
 
     seen_impression: bool = False
     """Whether an interaction of this kind keeps the product out of its user's lists."""

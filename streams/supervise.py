@@ -37,7 +37,8 @@ def supervised(module: str, args: Sequence[str], backoff_s: Sequence[float] = BA
     Exit codes 0, 1 and 2 are on purpose (done, a fault that the next start would meet again, wrong usage); any other
     and any signal is a crash. SIGTERM and SIGINT go on to the child, which has 20 s; a second one ends it at once.
     """
-    command = [sys.executable, "-m", "streams.supervise", str(os.getpid()), module, *args]
+    # -P: what lies in the present folder, a redis.py or another checkout, is none of ours.
+    command = [sys.executable, "-P", "-m", "streams.supervise", str(os.getpid()), module, *args]
     return _Supervisor(command, backoff_s, grace_s).run()
 
 

@@ -54,6 +54,7 @@ async def examine(settings: "Settings") -> list[Finding]:
     checks: tuple[tuple[str, Check], ...] = (
         ("versions", _versions),
         ("data folder", _data_folder),
+        ("pictures", _pictures),
         ("broker and topics", _broker),
         ("redis", _redis),
         ("weights", _weights),
@@ -102,6 +103,17 @@ async def _data_folder(settings: "Settings") -> str:
     if free < FREE_BYTES:
         raise _Fault(f"{folder} has {free >> 20} MiB left: make room, or set FRESHET_DATA_DIR to a larger disk.")
     return f"{folder}, {free / (1 << 30):.1f} GiB free"
+
+
+async def _pictures(settings: "Settings") -> str:
+    folder = settings.media_dir
+    if folder is None:
+        return "by URL or data: URI; FRESHET_MEDIA_DIR names no folder"
+    if not folder.is_dir() or not os.access(folder, os.R_OK | os.X_OK):
+        raise _Fault(
+            f"FRESHET_MEDIA_DIR names {folder}, which is no folder that can be read: make it, or name another."
+        )
+    return f"by path below {folder.resolve()}"
 
 
 async def _broker(settings: "Settings") -> str:

@@ -5,7 +5,9 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from recsys.errors import ConfigError, UnavailableError
+from streams.dead_letters import RESENT_HEADER
 from streams.log.base import Log, NewRecord
+from streams.wire.click import REPLAYED
 
 if TYPE_CHECKING:
     from streams.settings import Settings
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 AT_ONCE = 500
 """Records in one append or request: below the API's 1,000, so that long products stay below 8 MiB more often."""
 BODY_BYTES = 6 << 20
+PASSED_ON = (REPLAYED[0], RESENT_HEADER)
+"""Headers of a request that become headers of its records."""
 PATIENCE_S = 60.0
 
 
@@ -52,14 +56,14 @@ class HttpDoor:
         self._session = session
 
     async def put(self, topic: str, records: Sequence[NewRecord]) -> list[Refusal]:
-        """See `Door`; a record without a value deletes what its key names. All records have the same headers."""
+        """See `Door`; a record without a value deletes what its key names."""
         refusals: list[Refusal] = []
         for indices in _requests(records):
             if records[indices[0]].value is None:
                 await self._delete(topic, records[indices[0]])
             else:
                 body = b"[" + b",".join(records[index].value or b"" for index in indices) + b"]"
-                headers = {name: value.decode() for name, value in records[indices[0]].headers}
+                headers = dict(_marks(records[indices[0]]))
                 answer = await self._ask("POST", f"/v1/{topic}", body, headers)
                 refusals += [Refusal(indices[one["index"]], one["text"]) for one in answer.get("refused", ())]
         return refusals
@@ -167,14 +171,20 @@ async def _api(settings: "Settings") -> AsyncIterator[HttpDoor]:
         yield HttpDoor(session)
 
 
+def _marks(record: NewRecord) -> tuple[tuple[str, str], ...]:
+    """The headers of a record that the API passes on."""
+    return tuple((name, value.decode()) for name, value in record.headers if name in PASSED_ON)
+
+
 def _requests(records: Sequence[NewRecord]) -> list[list[int]]:
-    """Indices of records that go into one request together, in order; a deletion goes alone."""
+    """Indices of records that go into one request together, in order; a deletion goes alone, marks are the same."""
     requests: list[list[int]] = []
     size = 0
     for index, record in enumerate(records):
         length = len(record.value or b"")
         is_alone = record.value is None or (index > 0 and records[index - 1].value is None)
-        if not requests or is_alone or len(requests[-1]) >= AT_ONCE or size + length > BODY_BYTES:
+        is_other = index > 0 and _marks(record) != _marks(records[index - 1])
+        if not requests or is_alone or is_other or len(requests[-1]) >= AT_ONCE or size + length > BODY_BYTES:
             requests.append([])
             size = 0
         requests[-1].append(index)

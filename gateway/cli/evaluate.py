@@ -152,18 +152,12 @@ def _read(file: Path, names: "ColumnNames", limit: int | None) -> "tuple[list[Cl
 
 
 def _catalogue(items: Path | None, item_column: str) -> list[str]:
-    """The ids of a table of items."""
+    """The ids of a table, or of JSON Lines, of items."""
     if items is None:
         return []
-    from recsys.errors import EventError
-    from streams.text_files import open_text, read_table
+    from streams.event_files import read_column
 
-    with open_text(items) as text:
-        header, rows = read_table(text, items)
-        if item_column not in header:
-            raise ConfigError(f"{items} has no column {item_column!r}; it has {', '.join(header)}.")
-        column = header.index(item_column)
-        return [row[column] for row in rows if not isinstance(row, EventError) and row[column]]
+    return read_column(items, item_column)
 
 
 def _run(

@@ -16,6 +16,7 @@ from recsys.events import Action, Click
 from recsys.filters import Filter
 from recsys.history import UserState, fold
 from streams.clock import wall_clock_ms
+from streams.wire.aliases import action_named
 from streams.wire.limits import check_id
 from streams.wire.lists import encode_list
 from streams.wire.times import read_time
@@ -31,7 +32,7 @@ class GuestItem(msgspec.Struct):
     """One thing that a guest did."""
 
     item_id: str
-    type: Action = Action.VIEW
+    type: str = "view"
     ts: object = None
 
 
@@ -105,7 +106,10 @@ def _state_of(session: GuestSession, gateway: Gateway) -> UserState:
     at_ms = wall_clock_ms()
     for offset, item in enumerate(session.items):
         ts_ms = at_ms if item.ts is None else read_time("ts", item.ts)
-        click = Click(event_id=str(offset), user_id="guest", item_id=item.item_id, type=item.type, ts_ms=ts_ms)
+        action = action_named(item.type)
+        if action is None:
+            raise EventError("invalid-session", f"{item.type[:60]!r} is no action; docs/events.md lists them.")
+        click = Click(event_id=str(offset), user_id="guest", item_id=item.item_id, type=action, ts_ms=ts_ms)
         fold(state, click, offset=offset, epoch=1, watermark_ms=0, policy=gateway.policy.history)
     return state
 

@@ -11,12 +11,13 @@ from fastapi.responses import JSONResponse
 
 from gateway.access import WRITE
 from gateway.bodies import json_body, json_request
-from gateway.problems import ProblemError
+from gateway.problems import TOO_LARGE, ProblemError
 from gateway.state import Gateway
 from recsys.errors import EventError
 from streams import topics
 from streams.clock import wall_clock_ms
-from streams.log.base import NewRecord
+from streams.dead_letters import RESENT_HEADER
+from streams.log.base import Headers, NewRecord
 from streams.wire.activity import parse_activity
 from streams.wire.click import REPLAYED, encode_click, parse_click
 from streams.wire.click_spellings import expand_click
@@ -28,6 +29,8 @@ router = APIRouter(tags=["events"], dependencies=[WRITE])
 MOST_AT_ONCE = 1_000
 IdempotencyKey = Annotated[str | None, Header(max_length=256)]
 Replay = Annotated[str | None, Header(max_length=8)]
+Resent = Annotated[str | None, Header(max_length=32, pattern=r"^\d+:\d+$")]
+"""The place of the dead letter that is sent again, as `freshet dead-letters resend` does."""
 ToRecord = Callable[[bytes, int, str], list[NewRecord]]
 """One object of the body, the present time, a seed for missing event ids -> the records to append."""
 
@@ -42,13 +45,16 @@ class Accepted:
 
 
 @router.post("/v1/products", status_code=202, openapi_extra=json_request("product"))
-async def put_products(request: Request, idempotency_key: IdempotencyKey = None) -> Response:
+async def put_products(
+    request: Request, idempotency_key: IdempotencyKey = None, freshet_resent: Resent = None
+) -> Response:
     """Add or change products: one object or a list of at most 1,000."""
     gateway: Gateway = request.app.state.gateway
 
     def to_records(raw: bytes, at_ms: int, seed: str) -> list[NewRecord]:
         product = parse_product(raw, record_ts_ms=at_ms)
-        return [NewRecord(gateway.topic(topics.PRODUCTS), product.item_id.encode(), encode_product(product))]
+        topic = gateway.topic(topics.PRODUCTS)
+        return [NewRecord(topic, product.item_id.encode(), encode_product(product), headers=_resent(freshet_resent))]
 
     return await _take(request, idempotency_key, topics.PRODUCTS, to_records)
 
@@ -64,14 +70,17 @@ async def delete_product(request: Request, item_id: str) -> dict[str, int]:
 
 @router.post("/v1/clicks", status_code=202, openapi_extra=json_request("click"))
 async def put_clicks(
-    request: Request, idempotency_key: IdempotencyKey = None, freshet_replay: Replay = None
+    request: Request,
+    idempotency_key: IdempotencyKey = None,
+    freshet_replay: Replay = None,
+    freshet_resent: Resent = None,
 ) -> Response:
     """Report what users do: one object or a list of at most 1,000, in our spelling, GA4's or Segment's.
 
     With `Freshet-Replay: 1` the events are old ones: their users' lists are made anew once a second at most.
     """
     gateway: Gateway = request.app.state.gateway
-    replayed = (REPLAYED,) if freshet_replay == REPLAYED[1].decode() else ()
+    marks = (*((REPLAYED,) if freshet_replay == REPLAYED[1].decode() else ()), *_resent(freshet_resent))
 
     def to_records(raw: bytes, at_ms: int, seed: str) -> list[NewRecord]:
         records = []
@@ -83,7 +92,7 @@ async def put_clicks(
                 event_id=click.event_id, event_type=f"shop.event.{click.type}.v1", time_ms=click.ts_ms
             )
             topic = gateway.topic(topics.CLICKS)
-            records.append(NewRecord(topic, click.user_id.encode(), encode_click(click), headers=headers + replayed))
+            records.append(NewRecord(topic, click.user_id.encode(), encode_click(click), headers=(*headers, *marks)))
         return records
 
     return await _take(request, idempotency_key, topics.CLICKS, to_records)
@@ -101,6 +110,10 @@ async def put_activities(request: Request, idempotency_key: IdempotencyKey = Non
     return await _take(request, idempotency_key, topics.ACTIVITIES, to_records)
 
 
+def _resent(place: str | None) -> Headers:
+    return () if place is None else ((RESENT_HEADER, place.encode()),)
+
+
 async def _take(request: Request, idempotency_key: str | None, topic: str, to_records: ToRecord) -> Response:
     """Check each object, append what is right, answer when the broker has it."""
     gateway: Gateway = request.app.state.gateway
@@ -113,10 +126,15 @@ async def _take(request: Request, idempotency_key: str | None, topic: str, to_re
         await gateway.log.append_many(taken.records)
     gateway.metrics.events.labels(topic, "accepted").inc(taken.accepted)
     gateway.metrics.events.labels(topic, "refused").inc(len(taken.refused))
-    status = 202 if taken.accepted or not taken.refused else 422
+    status = 202 if taken.accepted or not taken.refused else _refused_status(taken)
     answer = JSONResponse({"accepted": taken.accepted, "refused": taken.refused}, status)
     gateway.remember(topic, idempotency_key, body, answer)
     return answer
+
+
+def _refused_status(taken: Accepted) -> int:
+    """413 where size was all that was wrong, else 422."""
+    return 413 if all(one["reason"] in TOO_LARGE for one in taken.refused) else 422
 
 
 def _check(objects: Sequence[bytes], to_records: ToRecord, seed: str) -> Accepted:

@@ -3,8 +3,22 @@
 const products = new Map(); // item id -> promise of its Product, or of null where it is gone
 const KEEP_MS = 30_000; // prices and stock on a card are at most this old
 
-async function ask(path, options = {}) {
-  const response = await fetch(path, options);
+const KEY = "freshet-api-key";
+let key = sessionStorage.getItem(KEY) || "";
+
+/** Ask whoever looks at the page for a key, once for as long as the tab is open. */
+function askForKey() {
+  key = (prompt("This shop asks for an API key; one of the role admin shows everything.") || "").trim();
+  sessionStorage.setItem(KEY, key);
+  return key;
+}
+
+async function ask(path, options = {}, isLast = false) {
+  const sent = key;
+  const headers = { ...options.headers, ...(sent && { "X-API-Key": sent }) };
+  const response = await fetch(path, { ...options, headers });
+  // Another request may have asked for the key meanwhile.
+  if (response.status === 401 && !isLast && (key !== sent || askForKey())) return ask(path, options, true);
   const body = response.status === 204 ? null : await response.json().catch(() => null);
   if (!response.ok) {
     const error = new Error(body?.detail || body?.title || `The shop answered ${response.status}.`);

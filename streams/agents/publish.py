@@ -2,8 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
+
+import msgspec
 
 from streams.agents.partition import ClickPartition
 from streams.agents.recommend import ClickProcessor, Refreshes
@@ -18,6 +20,8 @@ from streams.stores.redis import RedisStore
 SIMILAR_SHARE = 0.1
 """Share of one core's time that goes into similar items: at 100,000 products all are done in some hours."""
 SIMILAR_AT_ONCE = 10
+SIMILAR_LOOKED_THROUGH = 100
+"""Lists of similar items read and looked through without a pause: 0.1 MB, a millisecond."""
 RELIST_AT_ONCE = 256
 
 
@@ -39,6 +43,8 @@ class Publisher:
         self._policy = recommend_policy(settings)
         self._now_ms = now_ms
         self._n_visible = 0
+        self._gone: set[str] = set()
+        """Items hidden or deleted since similar items were looked through."""
 
     @property
     def is_owner(self) -> bool:
@@ -65,6 +71,7 @@ class Publisher:
     async def relist_hidden(self) -> None:
         """Make those lists anew that name what was hidden or deleted since the last call."""
         hidden = self._views.take_hidden()
+        self._gone |= hidden
         if not hidden:
             return
         for owned in list(self._processor.partitions.values()):
@@ -72,6 +79,24 @@ class Publisher:
             if self._processor.partitions.get(owned.partition) is not owned or not user_ids:
                 continue
             await self.relist(user_ids, owned)
+
+    async def drop_hidden_similar(self) -> None:
+        """Take what was hidden or deleted since the last call out of all similar items in Redis."""
+        gone, self._gone = self._gone, set()
+        if not gone or not self.is_owner:
+            return
+        names = [msgspec.json.encode(item_id) for item_id in gone]
+        item_ids = list(self._views.catalogue)
+        for start in range(0, len(item_ids), SIMILAR_LOOKED_THROUGH):
+            some = item_ids[start : start + SIMILAR_LOOKED_THROUGH]
+            packed = await until_available(partial(self._store.get_similars, some))
+            naming = {
+                item_id: _without(gone, similar)
+                for item_id, similar in zip(some, packed, strict=True)
+                if similar is not None and any(name in similar for name in names)
+            }
+            if naming:
+                await until_available(partial(self._store.put_similar, naming))
 
     async def relist_short(self) -> None:
         """Make those lists anew that were not full, when there are more products than at the last call."""
@@ -92,3 +117,8 @@ class Publisher:
             return relist(user_ids, owned, self._views.now(), self._policy, self._settings, self._now_ms)
 
         await self._processor.publish_anew(user_ids, make)
+
+
+def _without(gone: Collection[str], similar: bytes) -> bytes:
+    """A JSON list of similar items without some of them."""
+    return msgspec.json.encode([hit for hit in msgspec.json.decode(similar) if hit["item_id"] not in gone])

@@ -123,6 +123,12 @@ def _price(fields: Fields) -> Price | None:
 
 def _images(fields: Fields) -> tuple[str, ...]:
     """Sources as they are; whether each can be fetched and decoded is found later and costs no product."""
+    _, given = fields.find(aliases.IMAGES)
+    for image in given if isinstance(given, list) else [given]:
+        if isinstance(image, str) and image.startswith("data:") and len(image) > MAX_DATA_URI_CHARS:
+            raise EventError(
+                "too-large", f"A data: picture has {len(image)} characters; at most {MAX_DATA_URI_CHARS} are taken."
+            )
     images = fields.texts(*aliases.IMAGES, most=MAX_IMAGES, limit=MAX_DATA_URI_CHARS)
     for image in images:
         if not image.startswith("data:"):

@@ -11,6 +11,7 @@ import pytest
 from recsys.events import Price
 from streams import processes, topics
 from streams.agents.partition import read_to_end
+from streams.dead_letters import RESENT_HEADER
 from streams.settings import Settings
 from streams.stores.redis import ListWrite
 from streams.wire.click import REPLAYED
@@ -142,6 +143,34 @@ async def test_a_repeated_idempotency_key_counts_once(door: Harness):
     assert len(await records_of(door, topics.CLICKS)) == 1
     other = await door.client.post("/v1/clicks", json=body | {"item_id": "boot"}, headers={"Idempotency-Key": "k1"})
     problem_of(other, 422)
+
+
+async def test_a_letter_that_is_sent_again_keeps_its_place(door: Harness):
+    product = {"item_id": "lamp", "title": "Lamp"}
+    await door.client.post("/v1/products", json=product, headers={"Freshet-Resent": "3:7"})
+
+    partition = door.parts.log.partition_for(b"lamp", door.parts.settings.partitions)
+    [record] = await read_to_end(door.parts.log, topics.PRODUCTS, partition)
+    assert (RESENT_HEADER, b"3:7") in record.headers
+    assert (await door.client.post("/v1/products", json=product, headers={"Freshet-Resent": "x"})).status_code == 422
+
+
+async def test_a_picture_that_is_too_large_is_413(door: Harness):
+    product = {"item_id": "lamp", "title": "Lamp", "image": "data:image/png;base64," + "A" * 720_000}
+    answer = await door.client.post("/v1/products", json=product)
+
+    assert answer.status_code == 413
+    assert answer.json()["refused"][0]["reason"] == "too-large"
+    assert (await door.client.post("/v1/products", json=[product, {"item_id": "x"}])).status_code == 422
+
+
+async def test_a_session_takes_the_names_that_clicks_take(door: Harness):
+    items = [{"item_id": "lamp", "type": "view_item"}, {"item_id": "shoe", "type": "Product Added"}]
+    assert (await door.client.post("/v1/sessions/recommendations", json={"items": items})).status_code == 200
+
+    answer = await door.client.post("/v1/sessions/recommendations", json={"items": [{"item_id": "x", "type": "nod"}]})
+    assert answer.status_code == 422
+    assert "'nod'" in answer.json()["detail"]
 
 
 async def test_old_events_are_marked_as_a_replay_where_the_request_says_so(door: Harness):

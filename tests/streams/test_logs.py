@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import structlog
 
-from streams.logs import LONGEST_FIELD, configure_logging
+from streams.logs import LONGEST_FIELD, SILENCE_S, SaidLately, configure_logging
 from streams.settings import Settings
 
 
@@ -89,3 +89,18 @@ def test_a_folder_that_cannot_be_written_stops_no_logging(tmp_path: Path) -> Non
     logging.getLogger("a").warning("hello", extra={"user_id": "ann"})
 
     assert lines(output)[0]["user_id"] != "ann"
+
+
+def test_a_client_that_tries_a_broker_again_and_again_says_so_now_and_then() -> None:
+    now_s = 0.0
+    said = SaidLately(now=lambda: now_s)
+
+    def passes(name: str, message: str) -> bool:
+        return said.filter(logging.LogRecord(name, logging.ERROR, "", 0, message, (), None))
+
+    tries = [passes("aiokafka", "Unable connect to node with id %s") for _ in range(100)]
+    assert tries.count(True) == 1
+    assert passes("aiokafka", "another thing")
+    assert all(passes("streams.retry", "ours") for _ in range(3))
+    now_s = SILENCE_S
+    assert passes("aiokafka", "Unable connect to node with id %s")

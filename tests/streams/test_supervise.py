@@ -48,11 +48,11 @@ class Supervisor:
         (folder / "child.py").write_text(CHILD)
         self.process: subprocess.Popen[str] | None = None
 
-    def start(self, *args: str) -> "subprocess.Popen[str]":
+    def start(self, *args: str, folder: str = ".") -> "subprocess.Popen[str]":
         path = f"{Path(__file__).parents[2]}{os.pathsep}{self.folder}"
         self.process = subprocess.Popen(
             [sys.executable, "-c", SUPERVISOR, *args],
-            cwd=self.folder,
+            cwd=self.folder / folder,
             env={**os.environ, "PYTHONPATH": path},
             stderr=subprocess.PIPE,
             text=True,
@@ -137,3 +137,10 @@ def test_a_killed_supervisor_leaves_no_child(supervisor: Supervisor) -> None:
 
     (child,) = supervisor.lives()
     wait_until(lambda: not is_running(child))
+
+
+def test_what_lies_in_the_present_folder_is_none_of_ours(supervisor: Supervisor) -> None:
+    (supervisor.folder / "here").mkdir()
+    (supervisor.folder / "here" / "runpy.py").write_text("raise SystemExit(2)")
+
+    assert supervisor.start("code", "0", folder="here").wait(30) == 0

@@ -38,6 +38,7 @@ def test_a_log_that_stands_and_that_nobody_holds_is_fine(freshet: Freshet) -> No
         ({"FRESHET_DEVICE": "cuda:7"}, "FRESHET_DEVICE"),
         ({"FRESHET_HOST": "0.0.0.0"}, "FRESHET_API_KEYS"),
         ({"FRESHET_TEXT_ENCODER": "no.such.Encoder"}, "FRESHET_TEXT_ENCODER"),
+        ({"FRESHET_MEDIA_DIR": "/no/such/folder"}, "FRESHET_MEDIA_DIR"),
     ],
 )
 def test_each_fault_gets_its_remedy(freshet: Freshet, env: dict[str, str], remedy: str) -> None:

@@ -95,6 +95,16 @@ def test_the_lists_can_be_looked_at(freshet: Freshet, events: Path, tmp_path: Pa
     assert set(lists[0]["top"]) <= {f"i{n}" for n in range(40)}
 
 
+def test_a_catalogue_may_be_json_lines(freshet: Freshet, events: Path, tmp_path: Path) -> None:
+    items, lists = tmp_path / "items.jsonl", tmp_path / "lists.jsonl"
+    items.write_text("".join(f'{{"item": "i{n}"}}\n' for n in range(10)) + "{broken\n")
+    outcome = freshet("evaluate", events, "--items", items, "--dump", lists, "--json", "-")
+
+    assert outcome.code == 0
+    named = {item for line in lists.read_text().splitlines() for item in json.loads(line)["top"]}
+    assert named <= {f"i{n}" for n in range(10)}
+
+
 def test_without_the_columns_it_says_which_there_are(freshet: Freshet, tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
     path.write_text("customer,sku,when\n1,2,3\n")

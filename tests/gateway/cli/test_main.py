@@ -86,6 +86,9 @@ def test_wrong_usage_is_code_2_and_no_traceback(freshet: Freshet, args: tuple[st
         ({"FRESHET_BROKER": "rabbit://host"}, "FRESHET_BROKER"),
         ({"FRESHET_PARTITIONS": "many"}, "FRESHET_PARTITIONS"),
         ({"FRESHET_CONFIG": "/no/such.toml"}, "/no/such.toml"),
+        ({"FRESHET_CONFIG": sys.executable}, "cannot be read"),
+        ({"FRESHET_WEIGHT_CLICK": "nan"}, "FRESHET_WEIGHT_CLICK"),
+        ({"FRESHET_WEIGHT_VIEW": "1e308"}, "FRESHET_WEIGHT_VIEW"),
     ],
 )
 @pytest.mark.parametrize("command", ["topics", "worker", "doctor"])

@@ -389,3 +389,20 @@ async def test_a_list_that_was_not_full_is_made_anew_when_there_are_more_product
     assert "vase" in {item["item_id"] for item in made["items"]}
     assert made["version"] > first["version"]
     assert len(await bench.topic(topics.RECOMMENDATIONS)) == 2
+
+
+async def test_what_is_hidden_leaves_the_similar_items_in_redis(bench: Bench):
+    processor = bench.processor()
+    await processor.process(await bench.produce(*(a_click(f"u-{n}", "lamp") for n in range(8))))  # owns partition 0
+    views = SimpleNamespace(
+        items=bench.items, now=processor._views, take_hidden=lambda: {"boot"}, catalogue=bench.items.ids
+    )
+    hits = [{"item_id": "boot", "score": 0.5}, {"item_id": "chair", "score": 0.25}]
+    await bench.store.put_similar({"shoe": json.dumps(hits).encode(), "lamp": json.dumps(hits[1:]).encode()})
+    publisher = Publisher(bench.settings, bench.store, views, processor, lambda: NOON_MS)
+
+    await publisher.relist_hidden()
+    await publisher.drop_hidden_similar()
+
+    similar = [json.loads(await bench.store.get_similar(item_id)) for item_id in ("shoe", "lamp")]
+    assert similar == [hits[1:], hits[1:]]
