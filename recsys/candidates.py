@@ -23,6 +23,10 @@ NEIGHBOURS = 30
 """Content neighbours of one item at most."""
 FACTORS, TOGETHER, CONTENT, POPULARITY = range(4)
 """The sources, by their place in `Candidates.evidence`."""
+NEXT, LONG = 4, 5
+"""More of what goes together: with the newest item alone, and with all recent ones about alike."""
+LONGER = 4.0
+"""How many times longer recent items count in `LONG`."""
 
 
 class Factors(Protocol):
@@ -131,12 +135,14 @@ class Candidates:
         User u's candidates stand from `bounds[u]` to `bounds[u + 1]`.
     rows : ndarray of intp, shape (n,)
         Rows of the `ItemTable`; distinct for each user.
-    evidence : ndarray of float64, shape (n, 4)
+    evidence : ndarray of float64, shape (n, 6)
         What each source says for each row, 0 where it says nothing.
     because : ndarray of intp, shape (n,)
         Row of the user's item that speaks most for each candidate by co-occurrence or content; -1 where none does.
     is_personal : list of bool
         Whether each user's own vector took part.
+    n_recent : ndarray of intp, shape (n_users,)
+        How many of each user's recent items were asked for what goes with them.
     """
 
     bounds: Rows
@@ -144,6 +150,7 @@ class Candidates:
     evidence: NDArray[np.float64]
     because: Rows
     is_personal: list[bool]
+    n_recent: Rows
 
 
 def recent_items(
@@ -192,6 +199,7 @@ def gather(
     views: Views,
     policy: CandidatePolicy,
     popular: tuple[Rows, Amounts] | None = None,
+    apart: int = 0,
 ) -> Candidates:
     """Collect the candidates of some users; each one's are the same, to the last bit, whoever else is asked for.
 
@@ -200,21 +208,25 @@ def gather(
     recent : for each user what `recent_items` found
     liked : for each user what `personal` found
     popular : what is popular among the items that may be shown; by default `Trends.top`
+    apart : places by which all but each user's newest item fall further behind
     """
     items = views.items
     item_ids = [item_id for of_user in recent for item_id in of_user]
     places = np.array([place for of_user in recent for place in range(len(of_user))], dtype=np.intp)
     newest = np.flatnonzero(places < policy.content_items)
+    behind = places + apart * (places > 0)
     rows = items.rows(item_ids)
     partners, cosines = views.trends.partners(rows)
     alike, similarities = views.neighbour_rows.of([item_ids[entry] for entry in newest.tolist()], rows[newest])
+    n_recent = np.array([len(of_user) for of_user in recent], dtype=np.intp)
     bounds, merged, evidence, because = _merge(
         _bounds([len(of_user) for of_user, _ in liked]),
         np.concatenate([of_user for of_user, _ in liked]),
         np.concatenate([amounts for _, amounts in liked]),
         _bounds([len(of_user) for of_user in recent]),
         rows,
-        2.0 ** (places / -policy.recency_half_life),
+        2.0 ** (behind / -policy.recency_half_life),
+        2.0 ** (behind / -(LONGER * policy.recency_half_life)),
         partners,
         cosines,
         policy.content_items,
@@ -224,7 +236,7 @@ def gather(
         *(popular or views.trends.top(policy.from_trends)),
         items.scratch(),
     )
-    return Candidates(bounds, merged, evidence, because, [len(of_user) > 0 for of_user, _ in liked])
+    return Candidates(bounds, merged, evidence, because, [len(of_user) > 0 for of_user, _ in liked], n_recent)
 
 
 def _bounds(lengths: Sequence[int]) -> Rows:
@@ -250,6 +262,7 @@ def _merge(
     recent_bounds: Rows,
     recent_rows: Rows,
     fading: Amounts,
+    fading_later: Amounts,
     partners: NDArray[np.int32],
     cosines: Amounts,
     n_compared: int,
@@ -271,7 +284,7 @@ def _merge(
     n_users = len(liked_bounds) - 1
     most = len(liked_rows) + partners.size + alike.size + n_users * len(popular_rows)
     rows = np.empty(most, dtype=np.intp)
-    evidence = np.zeros((most, 4))
+    evidence = np.zeros((most, 6))
     because = np.full(most, -1, dtype=np.intp)
     speaks = np.zeros(most)
     bounds = np.zeros(n_users + 1, dtype=np.intp)
@@ -287,6 +300,9 @@ def _merge(
                 if amount != 0.0:
                     at, n = _place(partners[entry, column], rows, first, n, scratch)
                     evidence[at, TOGETHER] += amount
+                    evidence[at, LONG] += cosines[entry, column] * fading_later[entry]
+                    if entry == recent_bounds[user]:
+                        evidence[at, NEXT] = amount
                     if amount > speaks[at]:
                         speaks[at], because[at] = amount, recent_rows[entry]
         for entry in range(recent_bounds[user], min(recent_bounds[user + 1], recent_bounds[user] + n_compared)):

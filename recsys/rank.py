@@ -10,9 +10,11 @@ from recsys.candidates import CONTENT, TOGETHER, Amounts, Candidates, Views
 from recsys.compiled import compiled
 from recsys.events import ListItem, Reason
 from recsys.item_table import NO_GROUP, ItemTable
+from recsys.ranker import N_SOURCES, RankerWeights, features
 from recsys.types import Rows
 
-VERSION = "blend-1"
+VERSION = "linear-1"
+BLEND = "blend-1"
 SCORE_DIGITS = 6
 FILL_FACTOR = 100
 """Newest products looked through for each one wanted, where a filter lets too few candidates pass."""
@@ -20,7 +22,7 @@ FILL_FACTOR = 100
 
 @dataclass(frozen=True)
 class BlendPolicy:
-    """What each kind of evidence weighs after it is scaled to its own largest value among the candidates.
+    """Without a ranker: what each kind of evidence weighs, scaled to its own largest value among the candidates.
 
     On a real shop log (`freshet evaluate`, lines shuffled) half or twice of any of them changes HR@10 by under 3 %.
     """
@@ -52,6 +54,7 @@ def rank(
     *,
     n: int,
     seen: Sequence[Mapping[int, int]],
+    ranker: RankerWeights | None = None,
     allow: Filter | None = None,
     exclude: Collection[str] = (),
 ) -> list[Ranked]:
@@ -59,6 +62,7 @@ def rank(
 
     Parameters
     ----------
+    ranker : None: the fixed blend of `policy`
     seen : for each user hashes (`short_hash`) of the items that the user's own deeds keep out
     allow : a further condition, such as a category
     exclude : item ids to leave out
@@ -69,14 +73,18 @@ def rank(
         Equal scores are ordered by the hash of the item id, so that the same evidence gives the same list everywhere.
     """
     items, rows, bounds = views.items, candidates.rows, candidates.bounds
-    weights = np.array([policy.factors, policy.together, policy.content, policy.popularity])
-    highest, scores, strongest = _blend(bounds, candidates.evidence, weights)
+    if ranker is None:
+        weights = np.array([policy.factors, policy.together, policy.content, policy.popularity])
+        highest, scores, strongest = _blend(bounds, np.ascontiguousarray(candidates.evidence[:, :N_SOURCES]), weights)
+    else:
+        given, highest = features(bounds, candidates.evidence, *views.trends.interest(rows))
+        scores, strongest = ranker.score(bounds, given, candidates.n_recent)
     scores = scores.round(SCORE_DIGITS)
     shown = items.visible[rows]
     for user, known in enumerate(seen):
         if known:
             own = slice(bounds[user], bounds[user + 1])
-            shown[own] &= _unseen(rows[own], items, known)
+            shown[own] &= unseen(rows[own], items, known)
     is_plain = allow is None and not exclude and not items.groups[rows].any()
     most = n if is_plain else len(rows)
     ordered = _in_order(bounds, scores, items.hashes[rows], shown, most)
@@ -162,7 +170,8 @@ def _in_order(bounds: Rows, scores: Amounts, hashes: NDArray[np.uint64], shown: 
     return ordered
 
 
-def _unseen(rows: Rows, items: ItemTable, seen: Mapping[int, int]) -> NDArray[np.bool_]:
+def unseen(rows: Rows, items: ItemTable, seen: Mapping[int, int]) -> NDArray[np.bool_]:
+    """Which rows are none of those that the user's own deeds keep out."""
     known = np.fromiter(seen, dtype=np.uint64, count=len(seen))
     return ~np.isin(items.hashes[rows], known)
 
@@ -221,7 +230,7 @@ def _newest(
     have = {item.item_id for item in shown} | set(exclude)
     groups = set(items.groups[items.rows([item.item_id for item in shown])].tolist()) - {NO_GROUP}
     rows = items.newest(FILL_FACTOR * n)
-    rows = rows[_unseen(rows, items, seen)]
+    rows = rows[unseen(rows, items, seen)]
     added: list[ListItem] = []
     for row, group in zip(rows.tolist(), items.groups[rows].tolist(), strict=True):
         if len(shown) + len(added) >= n:

@@ -11,10 +11,14 @@ from recsys.candidates import CandidatePolicy, Views, gather, personal, recent_i
 from recsys.confidence import ConfidencePolicy
 from recsys.events import Click, ModelVersions, RecommendationList, Trigger
 from recsys.history import HistoryPolicy, UserState, fold
-from recsys.rank import VERSION, BlendPolicy, Filter, Ranked, rank
+from recsys.rank import BLEND, VERSION, BlendPolicy, Filter, Ranked, rank
+from recsys.ranker import RankerWeights
+from recsys.ranker_weights import LEARNED
 from recsys.trends import PartitionTrends, TrendsPolicy
 from recsys.versions import Version
 
+CONTEXT_APART = 4
+"""The page that a user looks at now says more than that it is one item newer than the last that was touched."""
 USERS_AT_ONCE = 16
 """Users whose candidates lie in the same arrays: these, some 100 KB each, then fit the processor's cache."""
 SCRATCH_CELLS = 4_000_000
@@ -30,12 +34,19 @@ class RecommendPolicy:
     trends: TrendsPolicy = field(default_factory=TrendsPolicy)
     candidates: CandidatePolicy = field(default_factory=CandidatePolicy)
     blend: BlendPolicy = field(default_factory=BlendPolicy)
+    ranker: str = VERSION
+    """What orders the candidates: `VERSION`, or `BLEND` for the fixed weights of `blend`."""
     top_k: int = 50
 
     @cached_property
     def name(self) -> str:
         """A digest of all of them."""
         return blake2b(msgspec.json.encode(self, order="sorted"), digest_size=4).hexdigest()
+
+    @property
+    def weights(self) -> RankerWeights | None:
+        """The ranker's, if one is used."""
+        return None if self.ranker == BLEND else LEARNED
 
 
 def fold_click(
@@ -99,10 +110,20 @@ def rank_for(
     recent = recent_items(state.history, confidences, policy.candidates.recent_items, context_item)
     # Few of what is popular everywhere may pass a filter, such as a small category.
     popular = views.trends.top_among(allow, policy.candidates.from_trends) if allow is not None else None
-    candidates = gather([recent], liked, views, policy.candidates, popular)
+    apart = CONTEXT_APART if context_item else 0
+    candidates = gather([recent], liked, views, policy.candidates, popular, apart)
     if context_item:
         exclude = {context_item, *exclude}
-    (ranked,) = rank(candidates, views, policy.blend, n=n, seen=[state.seen], allow=allow, exclude=exclude)
+    (ranked,) = rank(
+        candidates,
+        views,
+        policy.blend,
+        n=n,
+        seen=[state.seen],
+        ranker=policy.weights,
+        allow=allow,
+        exclude=exclude,
+    )
     return _named(ranked, recent, views, policy)
 
 
@@ -122,7 +143,8 @@ def rank_for_each(states: Sequence[UserState], views: Views, policy: RecommendPo
     for start in range(0, len(states), at_once):
         some = slice(start, start + at_once)
         candidates = gather(recent[some], liked[some], views, policy.candidates)
-        best = rank(candidates, views, policy.blend, n=n, seen=[state.seen for state in states[some]])
+        seen = [state.seen for state in states[some]]
+        best = rank(candidates, views, policy.blend, n=n, seen=seen, ranker=policy.weights)
         ranked += [_named(one, of_user, views, policy) for one, of_user in zip(best, recent[some], strict=True)]
     return ranked
 

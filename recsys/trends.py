@@ -269,6 +269,16 @@ class Trends:
         relative: NDArray[np.float64] = np.exp2(levels - highest) if highest > -np.inf else np.zeros(len(rows))
         return relative
 
+    def interest(self, rows: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """How popular some items are: log2 of popularity on a common scale (-inf for none), and how often touched.
+
+        Returns
+        -------
+        levels, counts : ndarrays of float64, shape (n,)
+        """
+        self._make_room(len(self._items.ids) - 1)
+        return self._levels[rows], self._counts[rows]
+
     def top(self, limit: int = 300) -> tuple[Rows, NDArray[np.float64]]:
         """The most popular items at the last refresh, strongest first: rows, and popularity relative to the first."""
         rows, popularity = self._top

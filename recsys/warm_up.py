@@ -7,6 +7,7 @@ from recsys.candidates import Views
 from recsys.events import ACTION_CODE, Action
 from recsys.history import Interaction, UserState
 from recsys.item_table import ItemTable
+from recsys.rank import BLEND, VERSION
 from recsys.refresh import RecommendPolicy, rank_for
 from recsys.trends import Trends
 
@@ -17,4 +18,6 @@ def warm_up() -> None:
     factors = np.eye(2, 8, dtype=np.float32)
     model = FactorModel(Factors("warm-up", tuple(items.ids), factors, regularization=1.0))
     clicked = Interaction("clicked", ACTION_CODE[Action.CLICK], 0, 1.0, 0)
-    rank_for(UserState(history=[clicked]), Views(items, Trends(items), model), RecommendPolicy(), n=2)
+    for ranker in (VERSION, BLEND):
+        policy = RecommendPolicy(ranker=ranker)
+        rank_for(UserState(history=[clicked]), Views(items, Trends(items), model), policy, n=2)

@@ -13,7 +13,6 @@ from recsys.catalogue import Catalogue
 from recsys.events import ModelVersions
 from recsys.item_table import ItemTable
 from recsys.neighbours import NeighbourCache
-from recsys.rank import VERSION as RANKER
 from recsys.records import decode_fields, decode_vectors
 from recsys.refresh import RecommendPolicy
 from recsys.trends import Trends, decode_trend
@@ -107,7 +106,7 @@ class SharedViews:
                 catalog += f"+{len(self._without_factors)}"
             self._named = ModelVersions(
                 als=model.version if model else None,
-                ranker=RANKER,
+                ranker=self._policy.ranker,
                 trends=trends if trends == self._sorted_at else f"{trends}/{self._sorted_at}",
                 catalog=catalog,
                 retrieval=model.retrieval if model else None,

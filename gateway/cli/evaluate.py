@@ -92,7 +92,7 @@ def evaluate_log(
 
     names = ColumnNames(user_column, item_column, time_column, basket_column, type_column, value_column)
     settings, chosen = read_settings(), _chosen(methods)
-    clicks, n_refused = _read(file, names, limit)
+    clicks, n_refused = read_clicks(file, names, limit)
     protocol = Protocol(repeat=not novel, basket=basket, shuffle=shuffle, history=history)
     log = arrange(clicks, protocol)
     with _writing(dump) as out:
@@ -127,7 +127,7 @@ def _mode(protocol: "Protocol") -> dict[str, Any]:
     }
 
 
-def _read(file: Path, names: "ColumnNames", limit: int | None) -> "tuple[list[Click], int]":
+def read_clicks(file: Path, names: "ColumnNames", limit: int | None) -> "tuple[list[Click], int]":
     """The log's events in the order of the file, and how many rows were refused."""
     from recsys.events import Click
     from streams.event_files import EventRow, read_event_log
@@ -176,7 +176,7 @@ def _run(
     from recsys.evaluation.world import World
 
     world = World(repeat=protocol.repeat)
-    ours = _freshet(settings, protocol, item_ids)
+    ours = freshet(settings, protocol, item_ids)
 
     def on_event(number: int, click: "Click") -> None:
         line = {"n": number, "user": click.user_id, "item": click.item_id, "top": ours.last}
@@ -194,7 +194,7 @@ def _run(
         )
 
 
-def _freshet(settings: "Settings", protocol: "Protocol", item_ids: list[str]) -> "Freshet":
+def freshet(settings: "Settings", protocol: "Protocol", item_ids: list[str]) -> "Freshet":
     """The recommender with the policy of the settings, its factors fitted as the trainer would."""
     from recsys.als.fit import FitPolicy
     from recsys.als.interactions import Interactions

@@ -7,7 +7,6 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from gateway.access import ADMIN
 from gateway.state import Gateway
-from recsys.rank import VERSION as RANKER
 
 router = APIRouter(tags=["operations"])
 
@@ -28,9 +27,9 @@ async def readyz(request: Request, response: Response) -> dict[str, Any]:
     encoder = gateway.encoders.text
     return {
         "ready": gateway.is_ready,
-        "versions": {"als": factors.version if factors else None, "ranker": RANKER},
+        "versions": {"als": factors.version if factors else None, "ranker": gateway.policy.ranker},
         "als": factors.version if factors else None,
-        "ranker": RANKER,
+        "ranker": gateway.policy.ranker,
         "topics": {
             follower.topic: {"caught_up": follower.is_caught_up, "offsets": follower.offsets}
             for follower in gateway.views.followers

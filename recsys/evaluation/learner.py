@@ -34,6 +34,7 @@ class Learner:
     n_events: int = 0
 
     def __post_init__(self) -> None:
+        self._refreshed = 1
         self.counts = PartitionTrends(self.policy.trends)
         self.trends = Trends(self.items, self.policy.trends)
         self._views = Views(self.items, self.trends, self.factors, self.neighbours)
@@ -50,14 +51,20 @@ class Learner:
             state = self.states[click.user_id] = UserState(history=[], events={}, seen={}, queries=[])
         fold_click(state, self.counts, click, offset=self.n_events, epoch=1, policy=self.policy)
         self.n_events += 1
+
+    def look(self) -> None:
+        """Read the counts as they stand; nobody need while there is nothing to be answered."""
         for item_id, trend in self.counts.take_changes():
             self.trends.put(0, item_id, trend)
-        if self.n_events % self.refresh_every == 0 or self.n_events < self.refresh_every:
+        refreshes = self.n_events // self.refresh_every if self.n_events >= self.refresh_every else -self.n_events
+        if refreshes != self._refreshed:
+            self._refreshed = refreshes
             self.trends.refresh()
 
     def top(self, user_id: str, n: int = MOST) -> list[str]:
         """The user's list now, best first."""
         state = self.states.get(user_id) or UserState()
+        self.look()
         return [item.item_id for item in rank_for(state, self.views, self.policy, n=n).items]
 
 
@@ -78,6 +85,7 @@ class Freshet:
         self.last: list[str] = []
         """The list that was predicted from last."""
         self._fit, self._next_fit, self._growth, self._is_closed = fit, float(fit_at), growth, closed
+        self._has_begun = False
         self._listeners: list[Callable[[Click], object]] = []
 
     def listen(self, listener: Callable[[Click], object]) -> None:
@@ -86,6 +94,8 @@ class Freshet:
 
     def begin(self) -> None:
         """Fit once more: a trainer would have, some time after the newest events."""
+        self._has_begun = True
+        self.learner.look()
         self.learner.factors = self._fit(self.learner)
         self._next_fit = max(self._next_fit, self._growth * self.learner.n_events)
 
@@ -105,6 +115,8 @@ class Freshet:
         if self.learner.n_events >= self._next_fit:
             self._next_fit *= self._growth
             self.learner.factors = self._fit(self.learner)
+        if self._has_begun:
+            self.learner.look()
 
 
 def policy_for(policy: RecommendPolicy, *, repeat: bool) -> RecommendPolicy:

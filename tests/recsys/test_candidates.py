@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsys.candidates import CandidatePolicy, Candidates, Views, gather, personal, recent_items
+from recsys.candidates import LONGER, CandidatePolicy, Candidates, Views, gather, personal, recent_items
 from recsys.history import Interaction
 from recsys.ids import ItemIds
 from recsys.item_table import ItemTable
@@ -50,7 +50,7 @@ def one_by_one(recent: list[str], told: Fixed, trends: Trends, items: ItemTable)
     alike: dict[str, dict[str, float]] = defaultdict(dict)
 
     def evidence(item_id: str) -> list[float]:
-        return found.setdefault(item_id, [0.0] * 4)
+        return found.setdefault(item_id, [0.0] * 6)
 
     model_rows, scores = told.top_rows([None], POLICY.from_factors)[0]
     for row, score in zip(model_rows.tolist(), scores.tolist(), strict=True):
@@ -63,6 +63,9 @@ def one_by_one(recent: list[str], told: Fixed, trends: Trends, items: ItemTable)
                 continue
             evidence(items.ids[row])[1] += cosine
             together[items.ids[row]][viewed] = cosine
+            evidence(items.ids[row])[5] += cosine / fading * 2.0 ** (-place / (LONGER * POLICY.recency_half_life))
+            if place == 0:
+                evidence(items.ids[row])[4] = cosine
         if place < POLICY.content_items and (known := told.nearest(viewed)):
             best = list(zip(known.item_ids, known.scores, strict=True))[: POLICY.content_neighbours]
             for other, similarity in best:

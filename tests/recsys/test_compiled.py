@@ -7,7 +7,8 @@ from recsys.candidates import Views, _merge
 from recsys.compiled import compiled
 from recsys.history import UserState
 from recsys.item_table import ItemTable
-from recsys.rank import _blend, _in_order
+from recsys.rank import BLEND, _blend, _in_order
+from recsys.ranker import _linear, features
 from recsys.refresh import RecommendPolicy, rank_for, rank_for_each
 from recsys.trends import Trends
 from recsys.warm_up import warm_up
@@ -35,11 +36,12 @@ def test_inner_products_are_those_of_numpy_whatever_the_number_of_factors():
 
 def test_after_the_warm_up_a_list_of_one_user_compiles_nothing():
     warm_up()
-    loops = (_merge, _blend, _in_order, _best)
+    loops = (_merge, _blend, features, _linear, _in_order, _best)
     known = [len(loop.signatures) for loop in loops]
     items = ItemTable([f"item-{number}" for number in range(40)])
     views = Views(items, Trends(items))
     rank_for(UserState(), views, RecommendPolicy(), n=10)
+    rank_for(UserState(), views, RecommendPolicy(ranker=BLEND), n=10)
     rank_for_each([UserState(), UserState()], views, RecommendPolicy(), n=10)
 
     assert [len(loop.signatures) for loop in loops] == known
