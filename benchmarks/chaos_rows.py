@@ -5,6 +5,7 @@ import os
 import signal
 
 from benchmarks.chaos_shop import Row, Shop, require
+from streams import failpoints
 from tests.end_to_end.deployment import Part, until
 
 SESSION_S = 10.0
@@ -171,10 +172,50 @@ async def duplicates(shop: Shop, cycles: int) -> None:
     await load.send(1000 * cycles)
 
 
+async def points(shop: Shop, cycles: int) -> None:
+    """A worker is killed at each of the twelve named points, `cycles` times, and started again."""
+    shop.load.poison = 0.1
+    await shop.start(1)
+    embed = shop.deployment.start("worker", "--role", "embed", "--no-supervise")
+    await embed.wait_ready()
+    (worker,) = shop.workers
+    command = list(worker.service.command)
+    async with shop.load.running():
+        for cycle in range(cycles):
+            for point in failpoints.POINTS:
+                worker.service.kill()
+                await shop.add_products(f"{point}-{cycle}")
+                count = 1 if point in ONCE_AT_A_START else shop.rng.randint(1, 4)
+                worker.service.command = killed_at(command, point, count)
+                worker.start()
+                if point == failpoints.IN_REBALANCE:
+                    await worker.wait_ready()
+                    await shop.add_worker().wait_ready()
+                await until(lambda: not worker.is_running, f"the worker is killed at {point}", 60.0)
+                code = worker.service.exit_code
+                require(code == -signal.SIGKILL, f"{point}: the worker ended with {code}: {worker.service.log_tail(5)}")
+                if point == failpoints.IN_REBALANCE:
+                    await stop(shop.workers.pop())
+                worker.service.command = command
+                worker.start()
+                await shop.moves_on()
+    require(embed.is_running, "the embed worker has ended")
+
+
+def killed_at(command: list[str], point: str, count: int) -> list[str]:
+    """The command of a part, by way of the program that kills itself."""
+    at = command.index("gateway.cli.main")
+    return [*command[:at], "tests.chaos.killed_at", point, str(count), *command[at + 1 :]]
+
+
+ONCE_AT_A_START = (failpoints.IN_RECOVERY, failpoints.IN_REBALANCE, failpoints.SNAPSHOT)
+
+
 ROWS: dict[str, tuple[Row, int]] = {
     "kill": (kill_workers, 8),
     "membership": (membership, 8),
     "zombies": (zombies, 1),
+    "points": (points, 1),
     "broker": (broker, 1),
     "redis": (redis, 2),
     "poison": (poison, 5_000),

@@ -17,7 +17,7 @@ from recsys.records import decode_fields, decode_vectors
 from recsys.refresh import RecommendPolicy
 from recsys.trends import Trends, decode_trend
 from recsys.warm_up import warm_up
-from streams import topics
+from streams import failpoints, topics
 from streams.agents.partition import COUNTED_TO_KEY
 from streams.catalogue_file import CatalogueFile
 from streams.clock import wall_clock_ms
@@ -187,6 +187,7 @@ class SharedViews:
                 self.catalogue.remove(item_id)
             else:
                 self.catalogue.put_fields(decode_fields(record.value))
+                failpoints.reached(failpoints.INDEX_ADD)
             self._show(item_id)
         elif record.value is None:
             self.catalogue.remove_vectors(item_id)

@@ -15,6 +15,7 @@ from uuid import uuid4
 import msgspec
 
 from recsys.errors import SnapshotError, UnavailableError
+from streams import failpoints
 
 FORMAT = 1
 MANIFEST = "manifest"
@@ -54,6 +55,7 @@ def write_snapshot(folder: Path, name: str, parts: Mapping[str, bytes], meta: Ma
         place.mkdir(parents=True, exist_ok=True)
         for part, content in parts.items():
             _write_through(place / files[part].file, content)
+        failpoints.reached(failpoints.SNAPSHOT)
         _write_through(place / f"{stem}.{MANIFEST}", _digest(body).encode() + b"\n" + body)
         os.replace(place / f"{stem}.{MANIFEST}", place / MANIFEST)
         _sync_folder(place)

@@ -11,6 +11,7 @@ from recsys.history import UserState, decode_state
 from recsys.refresh import RecommendPolicy, count_click
 from recsys.trends import PartitionTrends, decode_trend
 from recsys.versions import Version
+from streams import failpoints
 from streams.agents.owed import OwedLists
 from streams.log.base import Log, Record, TopicPartition
 
@@ -76,6 +77,7 @@ async def recover(
     first_offset : the first event that is to be processed; everything before it is in the states
     """
     states = await read_states(log, topics.user_state, partition)
+    failpoints.reached(failpoints.IN_RECOVERY)
     newest = max((Version(state.epoch, state.offset) for state in states.values()), default=Version(1, -1))
     end = (await log.end_offsets(topics.clicks))[partition]
     epoch = newest.epoch

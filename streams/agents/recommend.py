@@ -25,7 +25,7 @@ from recsys.history import MAKES_NO_LIST, UserState, encode_state
 from recsys.refresh import RecommendPolicy, fold_click, make_list, rank_for_each
 from recsys.trends import encode_trend
 from recsys.versions import Version
-from streams import topics
+from streams import failpoints, topics
 from streams.agents.partition import COUNTED_TO_KEY, ClickPartition, PartitionTopics, recover
 from streams.dead_letters import dead_letter
 from streams.log.base import Headers, Log, NewRecord, Record
@@ -158,11 +158,13 @@ class ClickProcessor:
                 if refreshes.generation != self._generation:
                     return None
         self._folded.append(refreshes)
+        failpoints.reached(failpoints.BEFORE_CHANGE)
         for _ in self._steps(batch, refreshes):
             await asyncio.sleep(0)
             if refreshes.generation != self._generation:
                 self._folded.remove(refreshes)
                 return None
+        failpoints.reached(failpoints.AFTER_CHANGE)
         return refreshes
 
     async def publish(self, refreshes: Refreshes) -> bool:
@@ -354,8 +356,12 @@ class ClickProcessor:
 
     async def _append(self, refreshes: Refreshes) -> None:
         """Once only, however often Redis is tried: while it is away for hours, the log would grow with each try."""
+        failpoints.reached(failpoints.BEFORE_FLUSH)
         await self._log.append_many(refreshes.records)
         refreshes.is_appended = True
+        failpoints.reached(failpoints.AFTER_FLUSH)
+        if refreshes.n_refused:
+            failpoints.reached(failpoints.DEAD_LETTER)
 
     async def publish_trends(self) -> None:
         """Publish counts that changed, each partition's followed by the offset that they are complete up to.

@@ -6,7 +6,7 @@ from typing import Any
 import faust
 from mode.supervisors import CrashingSupervisor
 
-from streams import topics
+from streams import failpoints, topics
 from streams.agents.batches import OneBehind, ack, drained
 from streams.agents.recommend import ClickProcessor, Refreshes
 from streams.apps import app_id, make_app
@@ -36,6 +36,7 @@ def recommend_app(settings: Settings, processor: ClickProcessor, lease: Lease | 
 
     @app.on_partitions_revoked.connect  # type: ignore[untyped-decorator]
     async def revoked(app: faust.App, revoked: Any, **_: Any) -> None:
+        failpoints.reached(failpoints.IN_REBALANCE)
         processor.forget()
 
     recoveries: set[asyncio.Task[None]] = set()
@@ -63,6 +64,7 @@ def recommend_app(settings: Settings, processor: ClickProcessor, lease: Lease | 
             if refreshes.owes:
                 settling.create_task(settle(batch, refreshes))
             else:
+                failpoints.reached(failpoints.BEFORE_COMMIT)
                 ack(batch)
 
         async def settle(batch: list[Any], refreshes: Refreshes) -> None:

@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from faust.transport.drivers import aiokafka as driver
 
+from streams import failpoints
 from streams.log.faust_delivery import DirectDeliveryMixin
 from streams.log.faust_safe import SafeConsumerMixin, SafeProducerMixin
 from streams.log.lease import Lease
@@ -22,6 +23,11 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         lease: Lease | None = getattr(self.consumer.app, "freshet_lease", None)
         if lease is not None and self._consumer is not None:
             lease.watch(self._consumer._coordinator)
+
+    async def _commit(self, offsets: Any) -> bool:
+        is_committed: bool = await super()._commit(offsets)
+        failpoints.reached(failpoints.AFTER_COMMIT)
+        return is_committed
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)

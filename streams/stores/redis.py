@@ -23,6 +23,7 @@ from redis.exceptions import (
 
 from recsys import versions
 from recsys.errors import ConfigError, StateError, UnavailableError
+from streams import failpoints
 
 T = TypeVar("T")
 
@@ -157,6 +158,7 @@ class RedisStore:
                 written += await self._call("take lists", "EVALSHA", _SHA, len(keys), *keys, *args)
             except ScriptUnknownError:
                 written += await self._call("take lists", "EVAL", _SCRIPT, len(keys), *keys, *args)
+            failpoints.reached(failpoints.IN_REDIS_WRITE)
         return written
 
     async def get_list(self, user_id: str) -> bytes | None:

@@ -1,0 +1,1 @@
+"""Simulation: workers, log and Redis in one process, and one seed that decides everything that happens."""
