@@ -119,6 +119,7 @@ class ClickProcessor:
         self._generation = 0
         self._recovering = asyncio.Lock()
         self._publishing = asyncio.Lock()
+        self._counting = asyncio.Lock()
         self._folded: list[Refreshes] = []
         """What was taken and is not written yet, in order: what is written now, and what waits for it."""
         self._owing: list[Refreshes] = []
@@ -253,6 +254,7 @@ class ClickProcessor:
     async def _recover(self, partition: int, first_offset: int, generation: int) -> None:
         """Bring one partition back, unless somebody else has or it was taken away meanwhile."""
         async with self._recovering:
+            await self._nothing_is_on_its_way()
             if partition in self.partitions or generation != self._generation:
                 return
             owned = await until_available(
@@ -260,6 +262,12 @@ class ClickProcessor:
             )
             if generation == self._generation:
                 self.partitions[partition] = owned
+
+    async def _nothing_is_on_its_way(self) -> None:
+        """Wait for what was being written when the partitions were taken away: a recovery must not miss it."""
+        for writing in (self._publishing, self._counting):
+            async with writing:
+                pass
 
     def fold(self, batch: Sequence[Record]) -> Refreshes:
         """Steps 1 and 2, and the records and writes of 3 and 4; touches nothing outside."""
@@ -384,8 +392,9 @@ class ClickProcessor:
 
     async def _append_counts(self, owned: ClickPartition, records: Sequence[NewRecord]) -> None:
         """Unless the partition was taken away meanwhile: its next owner counts on."""
-        if self.partitions.get(owned.partition) is owned:
-            await self._log.append_many(records)
+        async with self._counting:
+            if self.partitions.get(owned.partition) is owned:
+                await self._log.append_many(records)
 
 
 def list_headers(made: RecommendationList, now_ms: int) -> Headers:

@@ -1,4 +1,4 @@
-"""Play one seed to its end, compare what is left with the reference fold: `python -m tests.simulation.play FIRST LAST`."""
+"""Play one seed, compare what is left with the reference fold: `python -m tests.simulation.play FIRST LAST`."""
 
 import asyncio
 import json

@@ -95,12 +95,12 @@ class FencedLog:
         self.terms = {}
 
     async def append_many(self, records):
-        world = self._world
+        world, terms = self._world, dict(self.terms)
         await world.may_fail()
         positions = []
         is_broken_off = not world.is_healed and world.rng.random() < world.fails
         for record in records[: world.rng.randrange(len(records) + 1)] if is_broken_off else records:
-            self._check(record)
+            self._check(record, terms)
             positions.append(world.log._append(record))
             if world.rng.random() < 0.2:
                 await world.delay()
@@ -109,11 +109,11 @@ class FencedLog:
         await world.delay()
         return positions
 
-    def _check(self, record):
+    def _check(self, record, terms):
         if record.topic == topics.DEAD_LETTERS:
             return
         partition = record.partition
-        if self._world.term[partition] != self.terms.get(partition) or self._world.owner.get(partition) != self._name:
+        if self._world.term[partition] != terms.get(partition) or self._world.owner.get(partition) != self._name:
             raise OwnershipLostError(f"{self._name} has lost {record.topic} [{partition}].")
 
     async def committed(self, group, topic):
