@@ -364,6 +364,8 @@ class ClickProcessor:
 
     async def _append(self, refreshes: Refreshes) -> None:
         """Once only, however often Redis is tried: while it is away for hours, the log would grow with each try."""
+        if refreshes.generation != self._generation:  # taken away since this task was made
+            return
         failpoints.reached(failpoints.BEFORE_FLUSH)
         await self._log.append_many(refreshes.records)
         refreshes.is_appended = True

@@ -117,11 +117,11 @@ class KafkaLog:
     async def append(self, record: NewRecord) -> Position:
         """See `base.Log.append`."""
         _refuse_too_large(record)
-        producer = self._started()
+        producer, term = self._started(), self._term()
         async with self._patiently(f"appending to {record.topic}"):
             async with self._order:
-                self._begin()
                 partition = await self._partition_of(record)
+                self._begin(term)
                 sent = await producer.send(
                     record.topic, record.value, record.key, partition, headers=list(record.headers)
                 )
@@ -132,12 +132,12 @@ class KafkaLog:
         """See `base.Log.append_many`."""
         for record in records:
             _refuse_too_large(record)
-        producer = self._started()
+        producer, term = self._started(), self._term()
         positions: list[Position | None] = [None] * len(records)
         async with self._patiently("appending"):
             async with self._order:
                 batches = await self._batches(records)
-                self._begin()
+                self._begin(term)
                 sent = [
                     await producer.send_batch(each.builder, each.at.topic, partition=each.at.partition)
                     for each in batches
@@ -261,9 +261,12 @@ class KafkaLog:
         """See `base.Log.partition_for`."""
         return partition_of(key, partitions)
 
-    def _begin(self) -> None:
+    def _term(self) -> int:
+        return 0 if self._fence is None else self._fence.term
+
+    def _begin(self, term: int) -> None:
         if self._fence is not None:
-            self._fence.begin()
+            self._fence.begin(term)
 
     def _started(self) -> AIOKafkaProducer:
         if self._producer is None:

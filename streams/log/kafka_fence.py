@@ -25,18 +25,25 @@ class Fence:
         self._send = producer.client.send
         producer.client.send = self._send_if_held
 
-    def begin(self) -> None:
-        """Call before records are handed over: they belong to the present term, and so must all that still wait.
+    @property
+    def term(self) -> int:
+        """Ask for it when records come, before anything is awaited: they belong to this term."""
+        return self._lease.term
+
+    def begin(self, term: int) -> None:
+        """Call just before records of a term are handed over.
 
         Raises
         ------
         OwnershipLostError
-            If records of an earlier term are on their way.
+            If that term is over, or records of an earlier one are on their way.
         """
-        if self._term != self._lease.term:
+        if term != self._lease.term:
+            raise self._lost()
+        if self._term != term:
             if self._producer._message_accumulator._batches or self._producer._sender._in_flight:
                 raise self._lost()
-            self._term = self._lease.term
+            self._term = term
 
     async def _send_if_held(self, node_id: int, request: Any, **options: Any) -> Any:
         if isinstance(request, ProduceRequest):
