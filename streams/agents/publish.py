@@ -8,7 +8,8 @@ from functools import partial
 import msgspec
 
 from streams.agents.partition import ClickPartition
-from streams.agents.recommend import ClickProcessor, Refreshes
+from streams.agents.recommend import ClickProcessor
+from streams.agents.refreshes import Refreshes
 from streams.agents.relist import relist, users_with
 from streams.policy import recommend_policy
 from streams.rebuild import similar_items, trending_scores

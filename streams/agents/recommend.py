@@ -13,8 +13,8 @@ published again, as it may be the list that was lost.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
@@ -27,6 +27,7 @@ from recsys.trends import encode_trend
 from recsys.versions import Version
 from streams import failpoints, topics
 from streams.agents.partition import COUNTED_TO_KEY, ClickPartition, PartitionTopics, recover
+from streams.agents.refreshes import Refreshes
 from streams.dead_letters import dead_letter
 from streams.log.base import Headers, Log, NewRecord, Record
 from streams.retry import all_done, until_available
@@ -54,25 +55,6 @@ class ListStore(Protocol):
     """Where readers find lists: `streams.stores.redis.RedisStore`."""
 
     async def put_lists(self, writes: Sequence[ListWrite]) -> int: ...
-
-
-@dataclass(eq=False)
-class Refreshes:
-    """What one batch changed, as data: what to append, in order, and what to write to Redis."""
-
-    generation: int = 0
-    """Of the assignment of partitions that the batch was folded under; later ones must not write it."""
-    user_ids: Collection[str] = ()
-    """Users whose states may be ahead of what is written."""
-    records: list[NewRecord] = field(default_factory=list)
-    writes: list[ListWrite] = field(default_factory=list)
-    owes: set[str] = field(default_factory=set)
-    """Users of a replay whose lists come later; until then the batch is not to be acknowledged."""
-    settled: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set once nothing is owed any more, or the partitions are gone."""
-    is_appended: bool = False
-    n_applied: int = 0
-    n_refused: int = 0
 
 
 @dataclass

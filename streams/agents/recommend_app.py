@@ -8,7 +8,8 @@ from mode.supervisors import CrashingSupervisor
 
 from streams import failpoints, topics
 from streams.agents.batches import OneBehind, ack, drained
-from streams.agents.recommend import ClickProcessor, Refreshes
+from streams.agents.recommend import ClickProcessor
+from streams.agents.refreshes import Refreshes
 from streams.apps import app_id, make_app
 from streams.log.base import Record
 from streams.log.lease import Lease

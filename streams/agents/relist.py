@@ -8,7 +8,8 @@ from recsys.history import encode_state
 from recsys.refresh import RecommendPolicy, make_list, rank_for_each
 from streams import topics
 from streams.agents.partition import ClickPartition
-from streams.agents.recommend import Refreshes, list_headers
+from streams.agents.recommend import list_headers
+from streams.agents.refreshes import Refreshes
 from streams.log.base import NewRecord
 from streams.settings import Settings
 from streams.stores.redis import ListWrite
