@@ -8,8 +8,10 @@ from collections.abc import Coroutine
 from typing import Any
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from gateway.app import make_app
+from gateway.front import Front
 from gateway.state import Gateway
 from recsys.errors import ConfigError
 from streams.log.embedded import EmbeddedLog
@@ -27,12 +29,21 @@ def run_gateway(settings: Settings) -> int:
 
 
 async def _serve(settings: Settings, stop: asyncio.Event) -> None:
+    front = Front()
     with open_socket(settings) as listening:
-        async with outside(settings) as parts:
-            views = SharedViews(settings, parts.log, recommend_policy(settings), "gateway")
-            gateway = Gateway(settings, parts.log, parts.store, views)
-            async with running(views.run(), *background(gateway)):
-                await serve(gateway, parts, listening, stop)
+        answering = asyncio.create_task(answer(front, listening, stop))
+        try:
+            async with outside(settings) as parts:
+                views = SharedViews(settings, parts.log, recommend_policy(settings), "gateway")
+                gateway = Gateway(settings, parts.log, parts.store, views)
+                async with running(views.run(), *background(gateway)):
+                    announce(parts, listening)
+                    front.app = make_app(gateway)
+                    # Until the last request is answered, which needs what closes below.
+                    await answering
+        finally:
+            answering.cancel()
+            await asyncio.gather(answering, return_exceptions=True)
 
 
 def background(gateway: Gateway) -> tuple[Coroutine[Any, Any, None], ...]:
@@ -53,17 +64,24 @@ def open_socket(settings: Settings) -> socket.socket:
 
 async def serve(gateway: Gateway, parts: Outside, listening: socket.socket, stop: asyncio.Event) -> None:
     """Answer requests on a listening socket until `stop` is set."""
-    host, port = listening.getsockname()[:2]
+    announce(parts, listening)
+    await answer(make_app(gateway), listening, stop)
+
+
+def announce(parts: Outside, listening: socket.socket) -> None:
+    """Tell other commands where the holder of an embedded log answers."""
     if isinstance(parts.log, EmbeddedLog):
-        parts.log.announce(host, port)
-    config = uvicorn.Config(
-        make_app(gateway), log_level="warning", lifespan="off", timeout_graceful_shutdown=5, access_log=False
-    )
+        parts.log.announce(*listening.getsockname()[:2])
+
+
+async def answer(app: ASGIApp, listening: socket.socket, stop: asyncio.Event) -> None:
+    """Run an application on a listening socket until `stop` is set."""
+    config = uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=5, access_log=False)
     server = uvicorn.Server(config)
     # The process has one owner of its signals, and it is not uvicorn.
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
     serving = asyncio.create_task(server.serve([listening]))
-    logger.info("Listening on http://%s:%d", host, port)
+    logger.info("Listening on http://%s:%d", *listening.getsockname()[:2])
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     server.should_exit = True

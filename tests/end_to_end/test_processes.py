@@ -195,6 +195,8 @@ async def test_a_broker_that_is_late_or_away_for_a_while_is_waited_for(
     try:
         for part in parts:
             await until(lambda part=part: late_broker.address in part.log(), f"{part.name} names what it waits for")
+            assert (await part.answer("/healthz"))[0] == 200
+            assert await is_not_ready(part)
             assert part.is_running
             assert (await part.answer("/readyz"))[0] != 200
 
@@ -260,6 +262,8 @@ async def test_a_process_that_waits_for_redis_or_the_broker_can_be_stopped(
     try:
         for part in early:
             await until(lambda part=part: late_broker.address in part.log(), f"{part.name} names what it waits for")
+            assert (await part.answer("/healthz"))[0] == 200
+            assert await is_not_ready(part)
         assert await asyncio.gather(*(part.stop() for part in early)) == [0, 0, 0]
 
         late_broker.start()
