@@ -199,6 +199,8 @@ async def test_a_broker_that_is_late_or_away_for_a_while_is_waited_for(
             assert await is_not_ready(part)
             assert part.is_running
             assert (await part.answer("/readyz"))[0] != 200
+        for part in parts[:2]:  # a probe must not kill what only waits
+            assert (await part.answer("/healthz"))[0] == 200
 
         late_broker.start()
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from recsys.errors import ConfigError
+from recsys.errors import ConfigError, UnavailableError
 from streams.leadership import Leadership
+from streams.log import kafka_seat
 from streams.log.base import TopicSpec
 from streams.log.kafka import KafkaLog
 from streams.log.open import open_log
@@ -40,3 +41,34 @@ async def test_a_second_trainer_waits_until_the_first_is_gone(kafka: str, topic_
         await asyncio.wait_for(standby.wait_until_leader(), 20)
         assert not leader.is_leader.is_set()
     await log.stop()
+
+
+async def test_a_broker_that_goes_while_the_seat_is_asked_for_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[str] = []
+
+    class Seat:
+        """Finds a broker at the second try; a client that has failed once cannot be started again."""
+
+        def __init__(self, *_: object) -> None:
+            self.is_used = False
+
+        async def join(self) -> None:
+            assert not self.is_used
+            self.is_used = True
+            tries.append("join")
+            if len(tries) == 1:
+                raise UnavailableError("gone")
+
+        async def leave(self) -> None:
+            tries.append("leave")
+
+    class Topics:
+        """A log that knows its topics."""
+
+        async def partitions(self, topic: str) -> int:
+            return 1
+
+    monkeypatch.setattr(kafka_seat, "KafkaSeat", Seat)
+    async with Leadership(Settings(broker="kafka://127.0.0.1:9"), Topics()):  # type: ignore[arg-type]
+        assert tries == ["join", "join"]
+    assert tries[-1] == "leave"
