@@ -2,7 +2,7 @@
 
 Of each log the first nine tenths alone are used, so that the last can be measured (`freshet evaluate`): 80 % are only
 learned from by the recommender, the lists of the rest teach the ranker. With SEED, events of one user and time are put
-in random order. The logs' lists take turns.
+in random order. The logs' lists take turns, those of the shorter logs more than once.
 """
 
 import sys
@@ -50,16 +50,18 @@ def lessons(file: Path, seed: int | None) -> Iterator[Lesson]:
 
 
 def main(logs: list[str]) -> None:
-    taught: list[Lesson] = []
+    taught: list[list[Lesson]] = []
     with threadpoolctl.threadpool_limits(1):
         for log in logs:
             name, _, seed = log.partition(":")
-            taught += lessons(Path(name), int(seed) if seed else None)
-            print(f"{log}: {len(taught)} lists so far", file=sys.stderr)
+            taught.append(list(lessons(Path(name), int(seed) if seed else None)))
+            print(f"{log}: {len(taught[-1])} lists", file=sys.stderr)
     training = RankerTraining()
-    order = np.random.default_rng(0).permutation(len(taught))
+    rng = np.random.default_rng(0)
+    longest = max(len(of_log) for of_log in taught)
     for turn in range(PASSES):
-        losses = [training.step(*taught[place]) for place in order.tolist()]
+        places = rng.permutation(longest).tolist()
+        losses = [training.step(*of_log[place % len(of_log)]) for place in places for of_log in taught]
         print(f"pass {turn + 1}: {np.mean(losses):.4f} nats a list", file=sys.stderr)
     table = training.table()
     table[:, [name for name, _ in FEATURES].index("content")] = CONTENT

@@ -115,9 +115,9 @@ class Views:
 class CandidatePolicy:
     """How many of each kind."""
 
-    from_factors: int = 100
-    from_trends: int = 100
-    recent_items: int = 10
+    from_factors: int = 200
+    from_trends: int = 200
+    recent_items: int = 15
     """Newest distinct items of the history whose partners and content neighbours are taken."""
     recency_half_life: float = 2.0
     """In items: what an item's partners weigh, by how many newer items there are."""
