@@ -60,7 +60,11 @@ class Lease:
             self.end()
             has_joined: bool = await rejoin(subscription)
             if has_joined:
-                await do_heartbeat()
+                # Also when the group wants to be joined anew by now: it waits for us for longer than a lease lasts, and
+                # what we have begun must be written before we let go.
+                asked_at_s = self._now_s()
+                if await beat():
+                    self.confirm(asked_at_s)
             return has_joined
 
         def reset_generation() -> None:

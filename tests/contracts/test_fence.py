@@ -17,6 +17,9 @@ from tests.contracts.test_faust_kafka import noting, running, until
 
 SESSION_S = 6.0
 
+# The client leaves a dead producer's socket to the collector, and trips over itself when it says that it is dead.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 
 class Clock:
     """A clock that goes on while its process is stopped."""
@@ -87,8 +90,6 @@ async def test_a_record_waits_for_the_lease_and_goes_out_with_it(settings, out):
     await log.stop()
 
 
-# The client leaves a dead producer's socket to the collector, and trips over itself when it says that it is dead.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("many", [False, True])
 async def test_a_record_of_an_ended_term_is_never_written(settings, out, many):
     """Neither while it waits, nor when the next term begins."""
