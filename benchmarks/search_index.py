@@ -24,6 +24,7 @@ from recsys.index.live import LiveIndex
 from recsys.types import Matrix
 
 DIM, K, QUERIES = 384, 10, 1_000
+BLOCK = 8_192
 RATES = {"add": 500, "replace": 200, "remove": 100}
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "freshet" / "apt-descriptions.npy"
 
@@ -40,14 +41,14 @@ def descriptions() -> list[str]:
 
 
 def real_vectors(most: int) -> Matrix:
-    """Embedded once, in order, as far as they are asked for."""
+    """Embedded once, in order, as far as they are asked for; what is done is kept, also where it is interrupted."""
     held = np.load(CACHE) if CACHE.exists() else np.zeros((0, DIM), np.float16)
     wanted = descriptions()[:most]
-    if len(held) < len(wanted):
-        encoder = text_encoder("bundled")
-        assert encoder is not None
-        held = np.concatenate([held, encoder.encode(wanted[len(held) :]).astype(np.float16)])
-        CACHE.parent.mkdir(parents=True, exist_ok=True)
+    CACHE.parent.mkdir(parents=True, exist_ok=True)
+    encoder = text_encoder("bundled")
+    assert encoder is not None
+    while len(held) < len(wanted):
+        held = np.concatenate([held, encoder.encode(wanted[len(held) : len(held) + BLOCK]).astype(np.float16)])
         np.save(CACHE, held)
     return held[: len(wanted)].astype(np.float32)
 

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import msgspec
@@ -28,6 +28,10 @@ from recsys.history import UserState, decode_state
 from recsys.rank import Filter as Allow
 from recsys.refresh import RecommendPolicy, make_list, rank_for
 from recsys.running_mean import RunningMean
+from recsys.search import SearchHit, SearchQuery, search, similar
+from recsys.search_ranking import CONSIDERED, Evidence, ranked
+from recsys.suggest import PopularQueries
+from recsys.together import alike
 from recsys.types import Vector
 from streams.clock import wall_clock_ms
 from streams.log.base import Log
@@ -71,6 +75,7 @@ class Gateway:
         self.policy: RecommendPolicy = recommend_policy(settings)
         self.encoders = QueryEncoders()
         self._photos = RunningMean()
+        self.popular_queries = PopularQueries()
         self.changes = ListChanges(store)
         self.reach = Reach(settings, log, store.ping)
         self._answers: TTLCache[tuple[str, str], tuple[bytes, Response]] = TTLCache(REMEMBERED_ANSWERS, DAY_S)
@@ -117,12 +122,19 @@ class Gateway:
                 ready = await self._ready_list(user_id, n)
                 if ready is not None:
                     return ready
-            stored = await self.store.get_user(user_id)
-            state = decode_state(stored[1]) if stored is not None else UserState()
         except UnavailableError as error:
             logger.warning("%s Answering with what is popular.", error)
-            state = UserState()
-        return self.make(user_id, state, n, allow, exclude, context_item)
+            return self.make(user_id, UserState(), n, allow, exclude, context_item)
+        return self.make(user_id, await self.user_state(user_id), n, allow, exclude, context_item)
+
+    async def user_state(self, user_id: str) -> UserState:
+        """What the user did; an empty state for a user never seen, and for everybody while Redis is away."""
+        try:
+            stored = await self.store.get_user(user_id)
+        except UnavailableError as error:
+            logger.warning("%s Answering as if nothing were known of the user.", error)
+            return UserState()
+        return UserState() if stored is None else decode_state(stored[1])
 
     async def _ready_list(self, user_id: str, n: int) -> RecommendationList | None:
         """The list in Redis cut to n, without what was hidden since it was made; None if too little is left."""
@@ -164,6 +176,19 @@ class Gateway:
         return allows
 
     # --- queries ---
+
+    async def search(self, query: SearchQuery, user_id: str = "") -> list[SearchHit]:
+        """What answers a query, in the order that suits the user, or shoppers in general."""
+        found = replace(query, n=max(query.n, CONSIDERED))
+        hits = await self.in_thread(search, self.views.catalogue, found)
+        state = await self.user_state(user_id) if user_id else UserState()
+        evidence = Evidence(self.views.now(), self.views.catalogue, self.policy, wall_clock_ms())
+        return ranked(hits, query.n, state, evidence)
+
+    async def like(self, item_id: str, n: int) -> list[SearchHit]:
+        """Products like one, by content and by what goes together with it."""
+        hits = await self.in_thread(similar, self.views.catalogue, item_id, max(n, CONSIDERED))
+        return alike(hits, n, item_id, self.views.now())
 
     async def load_encoders(self) -> None:
         """Load the networks off the loop; until then a search goes by words alone."""

@@ -44,6 +44,8 @@ class Factors(Protocol):
 
     def top_rows(self, vectors: Matrix, k: int) -> list[tuple[Rows, Amounts]]: ...
 
+    def scores(self, vector: Vector, item_ids: Sequence[str]) -> Vector: ...
+
 
 class Nearest(Protocol):
     """Content neighbours of one item, best first; never changed, only replaced."""

@@ -49,6 +49,8 @@ SIGHT_FROM = 8
 """Products with pictures below which nothing is learned of the shop's pictures."""
 SIGHT_GROWTH = 0.1
 """What was learned is learned again once this share of the products has other vectors."""
+MOST_COMPLETIONS = 32
+"""Words that a beginning is taken for."""
 COMPACT_FROM = 1024
 """Empty rows below which numbering anew is not worth it."""
 
@@ -268,6 +270,26 @@ class Catalogue:
             rows, scores = self._words.search(text)
             index = self._index
         return SearchPlan(index, allowed, rows[allowed[rows]], scores[allowed[rows]])
+
+    def completing(self, words: Collection[str], beginning: str, limit: int) -> list[Product]:
+        """Visible products, at most `limit`, that hold all of the words and one that begins so; in order of arrival."""
+        with self._lock:
+            ends = [self._words.rows_of(word) for word in self._words.completions(beginning, MOST_COMPLETIONS)]
+            rows = np.unique(np.concatenate(ends)) if ends else np.zeros(0, dtype=np.intp)
+            for word in words:
+                rows = np.intersect1d(rows, self._words.rows_of(word))
+            visible = rows[self._visible[rows]][:limit].tolist()
+            return [self._fields[ItemRow(row)].product for row in visible]
+
+    def corrected(self, text: str) -> str | None:
+        """See `WordIndex.corrected`."""
+        with self._lock:
+            return self._words.corrected(text)
+
+    def knows_all(self, text: str) -> bool:
+        """See `WordIndex.knows_all`."""
+        with self._lock:
+            return self._words.knows_all(text)
 
     @property
     def sight(self) -> Sight | None:

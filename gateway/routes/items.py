@@ -1,6 +1,6 @@
 """Products out: one, those like it, and what is popular."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import APIRouter, Query, Request, Response
@@ -11,7 +11,7 @@ from gateway.state import Gateway
 from recsys.events import Product
 from recsys.filters import Filter
 from recsys.history import UserState
-from recsys.search import similar
+from recsys.together import complements
 from streams.wire.product import encode_product
 
 router = APIRouter(tags=["items"], dependencies=[READ])
@@ -19,11 +19,16 @@ N = Annotated[int, Query(ge=1, le=100)]
 
 
 @router.get("/v1/items/{item_id:path}/similar")
-async def similar_items(request: Request, item_id: str, n: N = 10) -> dict[str, Any]:
-    """Products whose pictures and words are like this one's."""
+async def similar_items(
+    request: Request, item_id: str, n: N = 10, kind: Literal["similar", "complement"] = "similar"
+) -> dict[str, Any]:
+    """Products like this one in pictures, words and company; `complement`: what goes with it, other kinds first."""
     gateway: Gateway = request.app.state.gateway
     _known(gateway, item_id)
-    hits = await gateway.in_thread(similar, gateway.views.catalogue, item_id, n)
+    if kind == "complement":
+        hits = complements(item_id, n, gateway.views.now(), gateway.views.catalogue)
+    else:
+        hits = await gateway.like(item_id, n)
     return {"items": [msgspec.to_builtins(hit) for hit in hits]}
 
 

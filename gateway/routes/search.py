@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from starlette.datastructures import UploadFile
 
 from gateway.access import READ
@@ -11,8 +11,10 @@ from gateway.bodies import MAX_BODY_BYTES, json_body, read_body
 from gateway.state import Gateway
 from recsys.errors import EncodingError, EventError
 from recsys.filters import parse_filter
-from recsys.search import SearchQuery, search
+from recsys.search import SearchQuery
+from recsys.suggest import suggest
 from streams.pictures import PictureFetcher
+from streams.wire.limits import check_id
 
 router = APIRouter(tags=["search"], dependencies=[READ])
 MOST_TEXT = 512
@@ -54,7 +56,7 @@ _OPENAPI = {
                         "text": {"type": "string", "maxLength": MOST_TEXT},
                         "image": {"type": "string", "description": "a data: URI or an http(s) URL"},
                         "n": {"type": "integer", "minimum": 1, "maximum": 100, "default": 10},
-                        "user_id": {"type": "string"},
+                        "user_id": {"type": "string", "description": "whose taste and history order the answer"},
                         "filter": _FILTER,
                     },
                 }
@@ -94,8 +96,29 @@ async def search_products(request: Request) -> dict[str, Any]:
         filter=parse_filter(asked.filter),
         n=asked.n,
     )
-    hits = await gateway.in_thread(search, gateway.views.catalogue, query)
-    return {"items": [msgspec.to_builtins(hit) for hit in hits]}
+    if asked.user_id:
+        check_id("user_id", asked.user_id)
+    hits = await gateway.search(query, asked.user_id)
+    answer: dict[str, Any] = {"items": [msgspec.to_builtins(hit) for hit in hits]}
+    catalogue = gateway.views.catalogue
+    if asked.text and not catalogue.knows_all(asked.text):
+        meant = await gateway.in_thread(catalogue.corrected, asked.text)
+        answer |= {} if meant is None else {"did_you_mean": meant}
+    elif asked.text and hits:
+        # Of known words alone, so that nobody is shown what others typed of themselves.
+        gateway.popular_queries.add(asked.text)
+    return answer
+
+
+@router.get("/v1/search/suggest")
+async def suggestions(
+    request: Request, q: Annotated[str, Query(max_length=MOST_TEXT)] = "", n: Annotated[int, Query(ge=1, le=100)] = 10
+) -> dict[str, Any]:
+    """What a text that is being typed may become: whole queries, products, and the spelling that was likely meant."""
+    gateway: Gateway = request.app.state.gateway
+    made = await gateway.in_thread(suggest, gateway.views.catalogue, q, n, gateway.popular_queries)
+    items = [{"item_id": product.item_id, "title": product.title} for product in made.products]
+    return {"queries": list(made.queries), "items": items, "did_you_mean": made.did_you_mean}
 
 
 async def _read(request: Request) -> tuple[SearchRequest, bytes | None]:
