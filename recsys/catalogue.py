@@ -8,9 +8,7 @@ record that is older than what is held (a redelivery) changes nothing. A product
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
-import msgspec
 import numpy as np
 
 from recsys.events import Product
@@ -20,30 +18,9 @@ from recsys.index.live import LiveIndex, Part, Sight
 from recsys.index.mutable import Mask, MutableSegment
 from recsys.index.sealing import Sealing
 from recsys.index.sighting import Sighting
-from recsys.records import CatalogueFields, CatalogueVectors, unpack_vector
+from recsys.records import CatalogueFields, CatalogueVectors, Entry, VectorsOrigin, unpack_vector
 from recsys.types import ItemId, ItemRow, Rows, Vector
 from recsys.words import WordIndex, same_words
-
-
-class VectorsOrigin(msgspec.Struct, frozen=True, array_like=True):
-    """Where a product's vectors come from; the vectors themselves live in the index only."""
-
-    content: bytes
-    source_offset: int
-    text_encoder: str
-    image_encoder: str
-    dropped: tuple[str, ...]
-
-
-class Entry(NamedTuple):
-    """What the catalogue holds of one product besides its vectors."""
-
-    item_id: ItemId
-    fields: CatalogueFields | None
-    origin: VectorsOrigin | None
-    pictures: tuple[bytes, ...] = ()
-    """Each picture's vector, half precision, of a product with several."""
-
 
 SIGHT_FROM = 8
 """Products with pictures below which nothing is learned of the shop's pictures."""

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 import msgspec
 import numpy as np
 
-from recsys.catalogue import Catalogue, Entry
+from recsys.catalogue import Catalogue
 from recsys.errors import SnapshotError
 from recsys.index.live import Part
 from recsys.index.mutable import MutableSegment
+from recsys.records import Entry
 
 
 def catalogue_to_snapshot(catalogue: Catalogue) -> dict[str, bytes]:

@@ -4,14 +4,14 @@ Fields and flags change often and must be live at once; vectors take a fetch and
 one small record and never touches the vectors, and nothing has to remember vectors in order to repeat them.
 """
 
-from typing import NewType
+from typing import NamedTuple, NewType
 
 import msgspec
 import numpy as np
 
 from recsys.errors import StateError
 from recsys.events import Product
-from recsys.types import Vector
+from recsys.types import ItemId, Vector
 
 SCHEMA = 1
 MAX_RECORD_BYTES = 1_000_000
@@ -47,6 +47,26 @@ class CatalogueVectors(msgspec.Struct, frozen=True, array_like=True):
     dropped: tuple[str, ...] = ()
     pictures: tuple[bytes, ...] = ()
     """Each picture's vector, where there are several: from them is learned how pictures of one product differ."""
+
+
+class VectorsOrigin(msgspec.Struct, frozen=True, array_like=True):
+    """Where a product's vectors come from; the vectors themselves live in the index only."""
+
+    content: bytes
+    source_offset: int
+    text_encoder: str
+    image_encoder: str
+    dropped: tuple[str, ...]
+
+
+class Entry(NamedTuple):
+    """What the catalogue holds of one product besides its vectors."""
+
+    item_id: ItemId
+    fields: CatalogueFields | None
+    origin: VectorsOrigin | None
+    pictures: tuple[bytes, ...] = ()
+    """Each picture's vector, half precision, of a product with several."""
 
 
 def pack_vector(vector: Vector) -> bytes:
