@@ -1,4 +1,4 @@
-"""Everything that ranking compiles, compiled or loaded before the first click has to wait for it."""
+"""Everything that ranking and search compile, compiled or loaded before the first click has to wait for it."""
 
 import numpy as np
 
@@ -6,6 +6,7 @@ from recsys.als.model import FactorModel, Factors
 from recsys.candidates import Views
 from recsys.events import ACTION_CODE, Action
 from recsys.history import Interaction, UserState
+from recsys.index.half import widened
 from recsys.item_table import ItemTable
 from recsys.rank import BLEND, VERSION
 from recsys.refresh import RecommendPolicy, rank_for
@@ -16,6 +17,7 @@ def warm_up() -> None:
     """Make one list in a shop of two products: some 0.5 s in every process, 10 s in the first after an installation."""
     items = ItemTable(["clicked", "other"])
     factors = np.eye(2, 8, dtype=np.float32)
+    widened(factors.astype(np.float16))
     model = FactorModel(Factors("warm-up", tuple(items.ids), factors, regularization=1.0))
     clicked = Interaction("clicked", ACTION_CODE[Action.CLICK], 0, 1.0, 0)
     for ranker in (VERSION, BLEND):

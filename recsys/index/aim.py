@@ -38,11 +38,11 @@ class Aim:
         scores = (products - np.float32(self.offset)) / self.measure.of(rows) + np.float32(self.bias)
         return np.where(self._meant(rows), scores, np.float32(0)).astype(np.float32)
 
-    def search(self, k: int, allowed: Mask, *, exact: bool) -> tuple[Rows, Vector]:
+    def search(self, k: int, allowed: Mask | None, *, exact: bool) -> tuple[Rows, Vector]:
         """The k best rows by inner product, best first, with the most that a row after them can score."""
         if self.only is not None:
-            size = min(len(allowed), len(self.only))
-            allowed = allowed[:size] & self.only[:size]
+            size = len(self.only) if allowed is None else min(len(allowed), len(self.only))
+            allowed = self.only if allowed is None else allowed[:size] & self.only[:size]
         rows, products = self.segment.search(self.vector, k, allowed, exact=exact)
         if self.measure is None:
             return rows, products
@@ -57,10 +57,11 @@ class Aim:
         return meant
 
 
-def nearest(aims: Sequence[Aim], k: int, allowed: Mask, *, exact: bool = False) -> tuple[Rows, Vector]:
+def nearest(aims: Sequence[Aim], k: int, allowed: Mask | None, *, exact: bool = False) -> tuple[Rows, Vector]:
     """At least the k best rows by the sum of the aims' scores, with scores, unordered.
 
     Where a segment has a sealed index, some may be missed unless `exact` is asked for; their scores are exact anyway.
+    None for `allowed` allows all.
 
     Notes
     -----
@@ -71,13 +72,16 @@ def nearest(aims: Sequence[Aim], k: int, allowed: Mask, *, exact: bool = False) 
     ----------
     .. [1] R. Fagin, A. Lotem, M. Naor, "Optimal Aggregation Algorithms for Middleware", PODS 2001.
     """
-    wanted = k + MARGIN if len(aims) == 1 else 4 * k + 4 * MARGIN
     is_measured = any(aim.measure is not None for aim in aims)
+    is_sealed = not exact and any(aim.segment.cover is not None for aim in aims)
+    if is_sealed and len(aims) == 1 and not is_measured:
+        return aims[0].search(k, allowed, exact=False)
+    wanted = k + MARGIN if len(aims) == 1 and not is_measured else 4 * k + 4 * MARGIN
     while True:
         lists = [aim.search(wanted, allowed, exact=exact) for aim in aims]
         rows = np.unique(np.concatenate([rows for rows, _ in lists])) if lists else np.zeros(0, dtype=np.intp)
         scores = total(aims, rows)
-        if all(len(found) < wanted for found, _ in lists):
+        if is_sealed or all(len(found) < wanted for found, _ in lists):
             return rows, scores
         if len(rows) >= k and np.partition(scores, -k)[-k] > _unseen_at_most(lists, wanted) + ROUNDING:
             return rows, scores

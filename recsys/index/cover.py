@@ -1,51 +1,69 @@
 """Which of a segment's rows a sealed index answers for, as they stand now."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from recsys.index.mask import Mask
 from recsys.index.sealed import SealedIndex
-from recsys.types import ItemRow, Rows
+from recsys.types import ItemRow, Rows, Vector
+
+ALL = 0.9
+"""Share of the rows from which on a few more candidates are asked for, and those that are not allowed left out: cheaper
+than a filter within the index."""
+GONE = -1
 
 
-@dataclass
 class Cover:
-    """A sealed index and two marks for each of its rows.
+    """A sealed index, the row that each of its entries was made of, and which entries are out of date.
 
-    Attributes
-    ----------
-    held : ndarray of bool, shape (n_rows,)
-        Rows that have an entry in the sealed index.
-    current : ndarray of bool, shape (n_rows,)
-        Of these, the rows that have not been put or removed since.
+    One thread marks; others may search meanwhile.
     """
 
-    sealed: SealedIndex
-    held: Mask
-    current: Mask
-    n_current: int
-    trained_for: int
-
-    @classmethod
-    def of(cls, sealed: SealedIndex, rows: Rows, trained_for: int) -> "Cover":
-        held = np.zeros(int(rows[-1]) + 1 if len(rows) else 0, dtype=np.bool_)
-        held[rows] = True
-        return cls(sealed, held, held.copy(), len(rows), trained_for)
+    def __init__(self, sealed: SealedIndex, entries: Rows, trained_for: int) -> None:
+        self.sealed, self.entries, self.trained_for = sealed, entries.copy(), trained_for
+        self._entry_of = np.full(int(entries.max(initial=-1)) + 1, GONE, dtype=np.intp)
+        current = np.flatnonzero(entries >= 0)
+        self._entry_of[entries[current]] = current
+        self.n_current = len(current)
+        self._bits = np.packbits(entries >= 0, bitorder="little")
 
     def mark(self, row: ItemRow) -> None:
         """The row's entry is out of date."""
-        if row < len(self.current) and self.current[row]:
-            self.current[row] = False
-            self.n_current -= 1
+        if row < len(self._entry_of):
+            entry = int(self._entry_of[row])
+            if entry != GONE:
+                self._entry_of[row] = self.entries[entry] = GONE
+                self._bits[entry >> 3] &= 0xFF ^ (1 << (entry & 7))
+                self.n_current -= 1
 
     def has(self, rows: Rows) -> Mask:
         """bool, shape (n,): which rows the sealed index has as they are."""
-        inside = rows < len(self.current)
+        inside = rows < len(self._entry_of)
         found = np.zeros(len(rows), dtype=np.bool_)
-        found[inside] = self.current[rows[inside]]
+        found[inside] = self._entry_of[rows[inside]] != GONE
         return found
 
-    def stale_rows(self) -> Rows:
-        """intp, shape (n,): rows whose entries are to be taken out."""
-        return np.flatnonzero(self.held & ~self.current)
+    def candidates(self, query: Vector, k: int, allowed: Mask | None, share: float) -> Rows:
+        """Rows among the nearest that are as the sealed index knows them, and allowed; intp, at most k.
+
+        Parameters
+        ----------
+        share : of the rows that are allowed
+        """
+        is_filtered = allowed is not None and share < ALL
+        bits = None if self.n_current == len(self.entries) else self._bits
+        if is_filtered and allowed is not None:
+            bits = np.packbits(self._allows(allowed), bitorder="little")
+        share *= self.n_current / max(len(self.entries), 1)
+        rows: Rows = self.entries[self.sealed.candidates(query, k, bits, share if is_filtered else 1.0)]
+        rows = rows[rows != GONE]
+        if is_filtered or allowed is None:
+            return rows
+        rows = rows[rows < len(allowed)]
+        return rows[allowed[rows]]
+
+    def _allows(self, allowed: Mask) -> Mask:
+        """bool, shape (n_entries,): GONE takes the last, which allows nothing."""
+        size = len(self._entry_of) + 1
+        by_row = np.zeros(size, dtype=np.bool_)
+        by_row[: min(len(allowed), size - 1)] = allowed[: size - 1]
+        return np.asarray(by_row[self.entries])

@@ -16,9 +16,10 @@ from recsys.errors import DimensionError
 from recsys.ids import ItemIds
 from recsys.index.aim import MARGIN, Aim, nearest
 from recsys.index.bridge import Bridge
+from recsys.index.exact import SAME
 from recsys.index.lens import Lens
 from recsys.index.measure import Measure
-from recsys.index.mutable import SAME, Mask, MutableSegment
+from recsys.index.mutable import Mask, MutableSegment
 from recsys.index.sealing import Sealing, is_due
 from recsys.types import ItemId, ItemRow, Rows, Vector
 
@@ -172,7 +173,6 @@ class LiveIndex:
         origins: Mapping[Part, Vector] = NO_ORIGINS,
     ) -> tuple[Rows, Vector]:
         """At least the k best rows (where there are so many) and what lies so close that ids must decide, unordered."""
-        allowed = np.ones(len(self.ids), dtype=np.bool_) if allowed is None else allowed
         return nearest(self.aims(parts, weights, origins), k, allowed)
 
     def aims(
@@ -235,7 +235,7 @@ class LiveIndex:
         if len(rows) > k:  # looking up ids takes longer than scoring
             least = np.partition(scores, -k)[-k]
             rows, scores = rows[scores >= least], scores[scores >= least]
-        hits = [(self.ids[row], float(score)) for row, score in zip(rows, scores, strict=True)]
+        hits = [(self.ids[row], score) for row, score in zip(rows.tolist(), scores.tolist(), strict=True)]
         return sorted(hits, key=lambda hit: (-hit[1], hit[0]))[:k]
 
     def renumbered(self, kept: Rows) -> "LiveIndex":

@@ -1,276 +1,119 @@
-"""An exact segment whose rows are overwritten in place and removed by a mark."""
+"""A segment that any row of can change at any time, with a sealed index over most of its rows once there are many."""
 
-from typing import Any, Protocol
-
-import faiss as _faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.errors import DimensionError
 from recsys.index.cover import Cover
+from recsys.index.exact import ExactSegment, best
 from recsys.index.mask import Mask as Mask
 from recsys.index.sealed import SealedIndex
+from recsys.index.unsealed import UnsealedRows
 from recsys.types import ItemRow, Rows, Vector
 
-faiss: Any = _faiss
-"""Its type hints know the C++ constructors only, not the Python ones put over them."""
-CHUNK_ROWS = 4096
-"""Rows a block of memory; twice as many waste more on a small shop, half as many cost 20 µs a block and query."""
+BLOCK = 4_096
+SPARE = 2
+"""Candidates scored for each one wanted: what 8 bits a number misplace."""
 SCAN_SHARE = 0.02
-"""Of the sealed rows that may be found: where it is less, an exact scan of them is as quick as many lists."""
-GATHER_ROWS = 256
-"""Up to this many allowed rows are scored by themselves; a scan with a selector costs more (measured at 20,000)."""
-
-SAME = 1e-6
-"""A vector this near to the mean has no direction from it."""
+"""Of the sealed rows that may be found: where it is less, an exact scan of them is as quick as a wide search."""
 
 
-class RowListener(Protocol):
-    """What keeps something for each row of a segment."""
-
-    def put(self, row: ItemRow, vector: Vector) -> None: ...
-
-
-class _Chunk:
-    """A FAISS half-precision flat index of fixed size, and its memory as an array.
-
-    FAISS scans float16 1.4 to 1.7 times as fast as float32 here, and half the memory is what 1,280 numbers a picture
-    want. The memory never moves, so a scan may go on in one thread while another overwrites a row.
-    """
-
-    def __init__(self, dim: int) -> None:
-        self.index = faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
-        self.index.codes.resize(CHUNK_ROWS * dim * 2)
-        codes = faiss.rev_swig_ptr(self.index.codes.data(), CHUNK_ROWS * dim * 2)
-        self.vectors: NDArray[np.float16] = codes.view(np.float16).reshape(CHUNK_ROWS, dim)
-        self.vectors[:] = 0
-        self.used = 0
-        """Slots that a scan reads; FAISS's own `ntotal`, which takes 15 µs to ask."""
-
-
-class MutableSegment:
-    """Vectors by item row, exact inner-product search over any subset of the rows.
+class MutableSegment(ExactSegment):
+    """Vectors by item row: every one exact, and named by a sealed index where there are many.
 
     One thread writes; others may search meanwhile. A search that runs while a row is overwritten may score that one
     row by parts of both vectors; the next search is right.
 
     Notes
     -----
-    Memory: 2 · dim bytes a row, in blocks of 4,096 rows that exist once one of their rows is written.
+    Memory: 2 · dim bytes a row, in blocks of 4,096 rows that exist once one of their rows is written; a sealed index
+    and a second copy of what changed since it was built come on top.
     """
 
     def __init__(self, dim: int) -> None:
-        self.dim = dim
-        self._chunks: list[_Chunk | None] = []
-        self._filled = np.zeros(0, dtype=np.bool_)
-        self._count = 0
-        self._sum = np.zeros(dim, dtype=np.float64)
+        super().__init__(dim)
         self.cover: Cover | None = None
+        self._unsealed = UnsealedRows(dim)
         self._touched: set[ItemRow] | None = None
-        self.measures: tuple[RowListener, ...] = ()
-        """Told of each vector put."""
-
-    def __len__(self) -> int:
-        return self._count
-
-    @property
-    def filled(self) -> Mask:
-        """Which rows hold a vector; may be longer or shorter than the caller's own arrays."""
-        return self._filled
 
     def put(self, row: ItemRow, vector: Vector | NDArray[np.float16]) -> None:
         """Set or overwrite a row. Raises DimensionError."""
-        if vector.shape != (self.dim,):
-            raise DimensionError("A vector of the index", expected=self.dim, got=vector.shape[0])
-        number, slot = divmod(row, CHUNK_ROWS)
-        if number >= len(self._chunks):
-            self._grow(number + 1)
-        chunk = self._chunks[number]
-        if chunk is None:
-            chunk = self._chunks[number] = _Chunk(self.dim)
-        self.remove(row)
-        chunk.vectors[slot] = vector
-        if slot >= chunk.used:
-            chunk.used = chunk.index.ntotal = slot + 1
-        self._filled[row] = True
-        self._count += 1
-        self._sum += chunk.vectors[slot]
-        for measure in self.measures:
-            measure.put(row, chunk.vectors[slot].astype(np.float32))
+        super().put(row, vector)
+        if self.cover is not None:
+            self._unsealed.put(row, vector)
+        if self._touched is not None:
+            self._touched.add(row)
 
     def remove(self, row: ItemRow) -> None:
         """Mark a row as empty; nothing happens where it is already."""
-        chunk = self._chunks[row // CHUNK_ROWS] if self.holds(row) else None
-        if chunk is not None:
-            self._filled[row] = False
-            self._count -= 1
-            self._mark(row)
-            self._sum -= chunk.vectors[row % CHUNK_ROWS]
-
-    def holds(self, row: ItemRow) -> bool:
-        return row < len(self._filled) and bool(self._filled[row])
-
-    def vector(self, row: ItemRow) -> Vector | None:
-        """A copy, float32, shape (dim,)."""
-        chunk = self._chunks[row // CHUNK_ROWS] if self.holds(row) else None
-        return None if chunk is None else chunk.vectors[row % CHUNK_ROWS].astype(np.float32)
-
-    def mean(self) -> Vector:
-        """float32, shape (dim,): the mean of all vectors.
-
-        Half-precision numbers add up in float64 without rounding, so it does not depend on the order of arrival.
-        """
-        return np.asarray(self._sum / max(self._count, 1), dtype=np.float32)
-
-    def held_rows(self) -> Rows:
-        """intp, shape (n,): the rows that hold a vector, ascending."""
-        return np.flatnonzero(self._filled)
-
-    def gather(self, rows: Rows) -> NDArray[np.float16]:
-        """float16, shape (n, dim): the rows' vectors, zeros where there is none."""
-        gathered = np.zeros((len(rows), self.dim), dtype=np.float16)
-        held = np.flatnonzero(self.are_held(rows))
-        for number in np.unique(rows[held] // CHUNK_ROWS):
-            chunk = self._chunks[number]
-            if chunk is not None:
-                at = held[rows[held] // CHUNK_ROWS == number]
-                gathered[at] = chunk.vectors[rows[at] % CHUNK_ROWS]
-        return gathered
-
-    def scores(self, query: Vector, rows: Rows) -> Vector:
-        """float32, shape (n,): inner products, 0 for an empty row.
-
-        A row's score depends on nothing but the two vectors (not on how many rows are asked), to the last bit.
-        """
-        return np.asarray((self.gather(rows).astype(np.float32) * query).sum(axis=1), dtype=np.float32)
-
-    def centred_scores(self, query: Vector, rows: Rows) -> Vector:
-        """float32, shape (n,): inner products with the unit vectors from the mean to each row; 0 for an empty row."""
-        offsets = self.gather(rows).astype(np.float32) - self.mean()
-        lengths = np.sqrt((offsets * offsets).sum(axis=1))
-        scores = (offsets * query).sum(axis=1) / np.maximum(lengths, SAME)
-        return np.where(self.are_held(rows), scores, np.float32(0)).astype(np.float32)
+        if not self.holds(row):
+            return
+        super().remove(row)
+        if self.cover is not None:
+            self.cover.mark(row)
+            self._unsealed.remove(row)
+        if self._touched is not None:
+            self._touched.add(row)
 
     @property
     def n_unsealed(self) -> int:
         """Rows that each search scans."""
-        return self._count if self.cover is None else self._count - self.cover.n_current
+        return len(self) if self.cover is None else len(self._unsealed)
 
     def begin_cover(self) -> None:
         """From now on note which rows change: a sealed index of the rows as they are is being built."""
         self._touched = set()
 
-    def put_cover(self, sealed: SealedIndex | None, rows: Rows, trained_for: int) -> None:
-        """Let a sealed index answer for the rows that it was built of, but for those that changed meanwhile."""
-        cover = None if sealed is None else Cover.of(sealed, rows, trained_for)
+    def put_cover(self, sealed: SealedIndex | None, entries: Rows, trained_for: int) -> None:
+        """Let a sealed index answer for the rows that it was built of, but for those that changed meanwhile.
+
+        Parameters
+        ----------
+        entries : ndarray of intp, shape (len(sealed),)
+            The row that each of its entries was made of; -1 for an entry that is out of date.
+        """
+        cover = None if sealed is None else Cover(sealed, entries, trained_for)
+        unsealed = UnsealedRows(self.dim)
         for row in self._touched or ():
             if cover is not None:
                 cover.mark(row)
-        self._touched, self.cover = None, cover
+                vector = self.vector(row)
+                if vector is not None:
+                    unsealed.put(row, vector)
+        self._touched, self._unsealed, self.cover = None, unsealed, cover
 
-    def _mark(self, row: ItemRow) -> None:
-        if self.cover is not None:
-            self.cover.mark(row)
-        if self._touched is not None:
-            self._touched.add(row)
+    def search(self, query: Vector, k: int, allowed: Mask | None = None, *, exact: bool = False) -> tuple[Rows, Vector]:
+        """The k best of the allowed filled rows, best first, with exact scores; fewer where there are fewer.
 
-    def search(self, query: Vector, k: int, allowed: Mask, *, exact: bool = False) -> tuple[Rows, Vector]:
-        """The k best of the allowed filled rows, best first, with scores; fewer where there are fewer.
-
-        Exactly, unless there is a sealed index, which may miss some of the rows that it answers for, and scores them
-        by 8 bits a number.
+        Where there is a sealed index, some of the k best may be missed unless `exact` is asked for.
 
         Parameters
         ----------
         query : ndarray of float32, shape (dim,)
         k : int
             At least 1.
-        allowed : ndarray of bool, shape (n_rows,)
-            Rows beyond its end are not allowed.
+        allowed : ndarray of bool, shape (n_rows,), optional
+            Rows beyond its end are not allowed; None allows all.
         """
-        size = min(len(allowed), len(self._filled))
-        allowed = allowed[:size] & self._filled[:size]
-        if self.cover is not None and not exact:
-            return self._search_covered(self.cover, query, k, allowed)
-        return self._search_exactly(query, k, allowed)
-
-    def _search_covered(self, cover: Cover, query: Vector, k: int, allowed: Mask) -> tuple[Rows, Vector]:
-        """Candidates of the sealed index beside an exact search of the rest; the same where few rows are allowed."""
-        sealed = allowed.copy()
-        size = min(len(sealed), len(cover.current))
-        sealed[:size] &= cover.current[:size]
-        sealed[size:] = False
-        n_sealed = int(np.count_nonzero(sealed))
-        share = n_sealed / max(len(cover.sealed), 1)
+        cover = self.cover
+        if cover is None or exact:
+            return self.scan(query, k, allowed)
+        n_allowed = len(self) if allowed is None else int(np.count_nonzero(self.passing(allowed)))
+        share = n_allowed / max(len(self), 1)
         if share < SCAN_SHARE:
-            return self._search_exactly(query, k, allowed)
-        bitmap = None if n_sealed == len(cover.sealed) else np.packbits(sealed, bitorder="little")
-        near, near_scores = cover.sealed.candidates(query, k, bitmap, share)
-        if len(near) < min(k, n_sealed):
-            return self._search_exactly(query, k, allowed)
-        allowed &= ~sealed
-        if not allowed.any():
-            return near, near_scores
-        rest, rest_scores = self._search_exactly(query, k, allowed)
-        return _best(np.concatenate([near, rest]), np.concatenate([near_scores, rest_scores]), k)
-
-    def _search_exactly(self, query: Vector, k: int, allowed: Mask) -> tuple[Rows, Vector]:
-        count = int(np.count_nonzero(allowed))
-        if count <= GATHER_ROWS:
-            rows = np.flatnonzero(allowed)
-            return _best(rows, self.scores(query, rows), k)
-        return _best(*self._scan(query, min(k, count), allowed), k)
-
-    def _scan(self, query: Vector, k: int, allowed: Mask) -> tuple[Rows, Vector]:
-        """Up to k best of each block, unordered."""
-        asked = np.ascontiguousarray(query[None], dtype=np.float32)
-        found: list[tuple[Rows, Vector]] = []
-        for number, chunk in enumerate(self._chunks):
-            inside = allowed[number * CHUNK_ROWS : (number + 1) * CHUNK_ROWS]
-            count = int(np.count_nonzero(inside))
-            if chunk is None or not count:
-                continue
-            bitmap = np.packbits(inside, bitorder="little")
-            selector = None if count == chunk.used else faiss.IDSelectorBitmap(bitmap)
-            parameters = None if selector is None else faiss.SearchParameters(sel=selector)
-            scores, slots = chunk.index.search(asked, min(k, count), params=parameters)
-            found.append((slots[0] + number * CHUNK_ROWS, scores[0]))
-        rows, scores = (np.concatenate(column) for column in zip(*found, strict=True))
-        return rows[rows >= 0], scores[rows >= 0]
+            return self.scan(query, k, allowed)
+        rows = cover.candidates(query, SPARE * k, allowed, share)
+        if self.n_unsealed:
+            fresh, _ = self._unsealed.search(query, k, allowed)
+            rows = np.unique(np.concatenate([rows, fresh]))
+        if len(rows) < min(k, n_allowed):
+            return self.scan(query, k, allowed)
+        return best(rows, self.scores(query, rows), k)
 
     def renumbered(self, kept: Rows) -> "MutableSegment":
         """A new segment in which row i is what `kept[i]` was here, every other row gone; this one stays as it is."""
         new = MutableSegment(self.dim)
-        for start in range(0, len(kept), CHUNK_ROWS):
-            rows = kept[start : start + CHUNK_ROWS]
+        for start in range(0, len(kept), BLOCK):
+            rows = kept[start : start + BLOCK]
             held = np.flatnonzero(self.are_held(rows))
             new.fill(start + held, self.gather(rows[held]))
         return new
-
-    def fill(self, rows: Rows, vectors: NDArray[np.float16]) -> None:
-        """Put many rows at once: float16, shape (n, dim)."""
-        for row, vector in zip(rows.tolist(), vectors, strict=True):
-            self.put(row, vector)
-
-    def are_held(self, rows: Rows) -> Mask:
-        """bool, shape (n,): which of the rows hold a vector."""
-        filled = self._filled
-        inside = rows < len(filled)
-        held = np.zeros(len(rows), dtype=np.bool_)
-        held[inside] = filled[rows[inside]]
-        return held
-
-    def _grow(self, n_chunks: int) -> None:
-        self._chunks += [None] * (n_chunks - len(self._chunks))
-        filled = np.zeros(n_chunks * CHUNK_ROWS, dtype=np.bool_)
-        filled[: len(self._filled)] = self._filled
-        self._filled = filled
-
-
-def _best(rows: Rows, scores: Vector, k: int) -> tuple[Rows, Vector]:
-    """The k best, best first, lower rows before higher ones at equal scores."""
-    if len(rows) > k:
-        top = np.argpartition(scores, -k)[-k:]
-        rows, scores = rows[top], scores[top]
-    order = np.lexsort((rows, -scores))
-    return rows[order], scores[order]

@@ -2,15 +2,20 @@
 
 import numpy as np
 
+from recsys.index.half import widened
 from recsys.index.mutable import MutableSegment
-from recsys.index.planning import Step, next_step
-from recsys.index.sealed import LISTS_OF_ROOT, TRAINING_ROWS_OF_LIST, Changes, SealedIndex
+from recsys.index.planning import Sealed, Step, next_step
+from recsys.index.sealed import GRAPH, LISTS_OF_ROOT, TRAINING_ROWS_OF_LIST, SealedIndex
 from recsys.types import Matrix, Rows
 
-BLOCK = 16_384
+BLOCK = 4_096
+RANGED_ROWS = 50_000
+"""What a graph takes the range of each number from; a third of the rows costs .005 of recall."""
 TUNING_QUERIES = 100
-"""Exact scans after each training: half a second at 100,000 rows."""
+"""Exact scans after each build: half a second at 100,000 rows."""
 TUNING_K = 10
+TURN = 0.5
+"""How far the tuning queries are turned away from rows, which are easier to find by themselves than by other words."""
 
 
 def is_due(segment: MutableSegment) -> bool:
@@ -20,7 +25,10 @@ def is_due(segment: MutableSegment) -> bool:
 
 def _step(segment: MutableSegment) -> Step:
     cover = segment.cover
-    return next_step(len(segment), segment.n_unsealed, cover.trained_for if cover else None)
+    held = None
+    if cover is not None:
+        held = Sealed(len(cover.entries), cover.n_current, cover.trained_for, cover.sealed.kind is GRAPH)
+    return next_step(len(segment), segment.n_unsealed, held)
 
 
 class Sealing:
@@ -34,40 +42,53 @@ class Sealing:
         self._segment = segment
         self.step = _step(segment)
         self._rows = segment.held_rows()
+        self._entries = self._rows
+        self._trained_for = len(self._rows)
         self._sealed: SealedIndex | None = None
-        self._trained_for = cover.trained_for if cover else 0
-        if self.step is Step.REBUILD:
-            self._trained_for = len(self._rows)
         if cover is not None and self.step is Step.APPEND:
-            fresh = self._rows[~cover.has(self._rows)]
-            self._changes = Changes(cover.stale_rows(), fresh)
-            self._old = cover.sealed
+            self._rows = self._rows[~cover.has(self._rows)]
+            self._entries = np.concatenate([cover.entries, self._rows])
+            self._trained_for, self._old = cover.trained_for, cover.sealed
         if self.step is not Step.NOTHING:
             segment.begin_cover()
 
     def build(self) -> None:
-        """The long step: about 60 µs a row for a rebuild of 384 numbers, 10 ms and 40 µs for each row that is new."""
-        if self.step is Step.REBUILD:
-            n_lists = max(1, min(int(LISTS_OF_ROOT * len(self._rows) ** 0.5), len(self._rows) // 8))
-            step = max(1, len(self._rows) // (n_lists * TRAINING_ROWS_OF_LIST))
-            self._sealed = SealedIndex.trained(self._gather(self._rows[::step]), n_lists)
-            for start in range(0, len(self._rows), BLOCK):
-                block = self._rows[start : start + BLOCK]
-                self._sealed.add(block, self._gather(block))
+        """The long step: 0.1 ms a row and more for a graph, a third of that for lists."""
+        if self.step is Step.APPEND:
+            self._sealed = self._old.copied()
+            self._fill(self._sealed)
+        elif self.step in (Step.GRAPH, Step.LISTS):
+            self._sealed = self._trained()
+            self._fill(self._sealed)
             self._tune(self._sealed)
-        elif self.step is Step.APPEND:
-            self._sealed = self._old.changed(self._changes, self._gather(self._changes.added))
+
+    def _trained(self) -> SealedIndex:
+        n_lists = max(1, min(int(LISTS_OF_ROOT * len(self._rows) ** 0.5), len(self._rows) // 8))
+        wanted = RANGED_ROWS if self.step is Step.GRAPH else n_lists * TRAINING_ROWS_OF_LIST
+        seen, dim = self._gather(self._rows[:: max(1, len(self._rows) // wanted)]), self._segment.dim
+        return SealedIndex.graph(dim, seen) if self.step is Step.GRAPH else SealedIndex.lists(dim, seen, n_lists)
+
+    def _fill(self, sealed: SealedIndex) -> None:
+        for start in range(0, len(self._rows), BLOCK):
+            sealed.add(self._gather(self._rows[start : start + BLOCK]))
 
     def _tune(self, sealed: SealedIndex) -> None:
-        """By some of the segment's own rows, which an exact scan answers."""
+        """By rows turned a little, which an exact scan answers."""
         queries = self._gather(self._rows[:: max(1, len(self._rows) // TUNING_QUERIES)])
-        every = np.ones(int(self._rows[-1]) + 1, dtype=np.bool_)
-        sealed.tune(queries, [self._segment.search(query, TUNING_K, every, exact=True)[0] for query in queries])
+        rng = np.random.default_rng(0)
+        lengths = np.linalg.norm(queries, axis=1, keepdims=True)
+        noise = rng.standard_normal(queries.shape, dtype=np.float32) * (TURN / np.sqrt(queries.shape[1]))
+        turned = np.asarray(queries + lengths * noise, dtype=np.float32)
+        every = np.zeros(int(self._rows[-1]) + 1, dtype=np.bool_)
+        every[self._rows] = True
+        right = [self._segment.scan(query, TUNING_K, every)[0] for query in turned]
+        # What was put meanwhile is in no entry.
+        sealed.tune(turned, [np.flatnonzero(np.isin(self._rows, rows)) for rows in right])
 
     def put_in_use(self) -> None:
         """Swap the new sealed index in at once."""
         if self.step is not Step.NOTHING:
-            self._segment.put_cover(self._sealed, self._rows, self._trained_for)
+            self._segment.put_cover(self._sealed, self._entries, self._trained_for)
 
     def _gather(self, rows: Rows) -> Matrix:
-        return self._segment.gather(rows).astype(np.float32)
+        return widened(self._segment.gather(rows))

@@ -9,7 +9,7 @@ from recsys.catalogue import Catalogue
 from recsys.catalogue_snapshot import catalogue_from_snapshot, catalogue_to_snapshot
 from recsys.events import Price
 from recsys.filters import Filter, parse_filter
-from recsys.index import live, mutable
+from recsys.index import exact, live
 from recsys.records import unpack_vector
 from tests.recsys.products import fields, stocked, unit, vectors
 
@@ -149,8 +149,8 @@ IMAGES = st.one_of(st.none(), st.tuples(NUMBERS, NUMBERS))
 def _small_blocks():
     """Few items cross every threshold: blocks, scans with selectors, second rounds, numbering anew."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mutable, "CHUNK_ROWS", 8)
-        patch.setattr(mutable, "GATHER_ROWS", 1)
+        patch.setattr(exact, "CHUNK_ROWS", 8)
+        patch.setattr(exact, "GATHER_ROWS", 1)
         patch.setattr(live, "MARGIN", 1)
         patch.setattr(catalogue_module, "COMPACT_FROM", 3)
         yield

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from recsys.errors import DimensionError
-from recsys.index.mutable import CHUNK_ROWS, MutableSegment
+from recsys.index.exact import CHUNK_ROWS
+from recsys.index.mutable import MutableSegment
 from recsys.types import ItemRow
 from tests.recsys.products import random_units
 

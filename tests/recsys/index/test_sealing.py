@@ -6,9 +6,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from recsys.index import mutable, planning
+from recsys.index import exact, mutable, planning
 from recsys.index.mutable import MutableSegment
-from recsys.index.planning import Step, next_step
+from recsys.index.planning import Sealed, Step, next_step
 from recsys.index.sealing import Sealing, is_due
 from recsys.types import ItemRow
 
@@ -28,20 +28,38 @@ def small(monkeypatch):
     make_small(monkeypatch.setattr)
 
 
-def make_small(setattr_):
+def make_small(setattr_, graph_up_to=10_000):
     setattr_(planning, "SEAL_FROM", 12)
     setattr_(planning, "APPEND_FROM", 3)
-    setattr_(mutable, "GATHER_ROWS", 2)
+    setattr_(planning, "GRAPH_UP_TO", graph_up_to)
+    setattr_(exact, "GATHER_ROWS", 2)
+    setattr_(exact, "FEW_ROWS", 2)
     setattr_(mutable, "SCAN_SHARE", 0.05)
 
 
-def test_a_large_segment_is_sealed_and_grown_ones_anew():
+def sealed(n_rows=100, n_stale=0, *, is_graph=True):
+    return Sealed(n_rows, n_rows - n_stale, n_rows, is_graph)
+
+
+def test_a_large_segment_is_sealed_as_a_graph_and_a_very_large_one_in_lists():
     assert next_step(planning.SEAL_FROM - 1, 0, None) is Step.NOTHING
-    assert next_step(planning.SEAL_FROM, 0, None) is Step.REBUILD
-    assert next_step(20, 2, 20) is Step.NOTHING
-    assert next_step(20, 3, 20) is Step.APPEND
-    assert next_step(40, 3, 20) is Step.REBUILD
-    assert next_step(5, 0, 20) is Step.DROP
+    assert next_step(planning.SEAL_FROM, 0, None) is Step.GRAPH
+    assert next_step(planning.GRAPH_UP_TO, 0, None) is Step.LISTS
+
+
+def test_what_changed_is_appended_once_it_is_worth_a_copy():
+    assert next_step(20, 2, sealed(20)) is Step.NOTHING
+    assert next_step(20, 3, sealed(20)) is Step.APPEND
+    assert next_step(1_000, 9, sealed(1_000)) is Step.NOTHING
+    assert next_step(1_000, 10, sealed(1_000)) is Step.APPEND
+
+
+def test_an_index_is_made_anew_once_much_of_it_is_out_of_date_or_of_another_size():
+    assert next_step(61, 3, sealed(100, 39)) is Step.APPEND
+    assert next_step(59, 3, sealed(100, 41)) is Step.GRAPH
+    assert next_step(2 * planning.GRAPH_UP_TO, 0, sealed(2 * planning.GRAPH_UP_TO)) is Step.LISTS
+    assert next_step(200, 0, sealed(100, is_graph=False)) is Step.GRAPH
+    assert next_step(5, 0, sealed(20, 15)) is Step.DROP
 
 
 def seal(segment):
@@ -84,13 +102,15 @@ def test_searches_go_on_in_the_old_index_until_the_new_one_is_in_use():
     assert segment.n_unsealed == 0
 
 
-class Sealed(RuleBasedStateMachine):
+class GraphMachine(RuleBasedStateMachine):
     """Puts, removals, filters and sealing in any order, the long step begun and ended at different moments."""
+
+    graph_up_to = 10_000
 
     def __init__(self):
         super().__init__()
         self.patch = pytest.MonkeyPatch()
-        make_small(self.patch.setattr)
+        make_small(self.patch.setattr, self.graph_up_to)
         self.segment, self.held, self.sealing = MutableSegment(DIM), {}, None
 
     def teardown(self):
@@ -121,6 +141,11 @@ class Sealed(RuleBasedStateMachine):
     def build(self):
         if self.sealing is not None:
             self.sealing.build()
+
+    @rule()
+    def put_in_use(self):
+        if self.sealing is not None:
+            self.sealing.build()
             self.sealing.put_in_use()
             self.sealing = None
 
@@ -128,11 +153,10 @@ class Sealed(RuleBasedStateMachine):
     def search(self, seed, k, share):
         query = drawn(seed)[0]
         allowed = np.random.default_rng(seed).random(41) < share
-        rows, _ = self.segment.search(query, 41, allowed)
-        scores = self.segment.scores(query, rows)
+        rows, scores = self.segment.search(query, 41, None if share == 1 else allowed)
         expected = sorted((float(v @ query) for row, v in self.held.items() if allowed[row]), reverse=True)
 
-        assert sorted(scores.tolist(), reverse=True)[:k] == pytest.approx(expected[:k], abs=1e-5)
+        assert scores.tolist()[:k] == pytest.approx(expected[:k], abs=1e-5)
         assert len(set(rows.tolist())) == len(rows)
 
     @invariant()
@@ -141,5 +165,14 @@ class Sealed(RuleBasedStateMachine):
         assert 0 <= self.segment.n_unsealed <= len(self.held)
 
 
-TestSealed = Sealed.TestCase
-TestSealed.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+class ListsMachine(GraphMachine):
+    graph_up_to = 0
+
+
+class BothMachine(GraphMachine):
+    graph_up_to = 15
+
+
+OFTEN = settings(max_examples=20, stateful_step_count=40, deadline=None)
+TestGraph, TestLists, TestBoth = GraphMachine.TestCase, ListsMachine.TestCase, BothMachine.TestCase
+TestGraph.settings = TestLists.settings = TestBoth.settings = OFTEN
