@@ -3,12 +3,14 @@
 import numpy as np
 
 from recsys.index.mask import Mask
-from recsys.index.sealed import SealedIndex
+from recsys.index.sealed import Passing, SealedIndex
 from recsys.types import ItemRow, Rows, Vector
 
 ALL = 0.9
 """Share of the rows from which on a few more candidates are asked for, and those that are not allowed left out: cheaper
 than a filter within the index."""
+FILTERED = 1.5
+"""How much further a filtered search looks beyond its share: what a filter leaves lies further away."""
 GONE = -1
 
 
@@ -25,6 +27,7 @@ class Cover:
         self._entry_of[entries[current]] = current
         self.n_current = len(current)
         self._bits = np.packbits(entries >= 0, bitorder="little")
+        self._all, self._current = Passing(), Passing(self._bits)
 
     def mark(self, row: ItemRow) -> None:
         """The row's entry is out of date."""
@@ -49,12 +52,14 @@ class Cover:
         ----------
         share : of the rows that are allowed
         """
+        current = self.n_current / max(len(self.entries), 1)
         is_filtered = allowed is not None and share < ALL
-        bits = None if self.n_current == len(self.entries) else self._bits
         if is_filtered and allowed is not None:
-            bits = np.packbits(self._allows(allowed), bitorder="little")
-        share *= self.n_current / max(len(self.entries), 1)
-        rows: Rows = self.entries[self.sealed.candidates(query, k, bits, share if is_filtered else 1.0)]
+            passing = Passing(np.packbits(self._allows(allowed), bitorder="little"))
+            found = self.sealed.candidates(query, k, passing, share * current / FILTERED)
+        else:
+            found = self.sealed.candidates(query, k, self._all if current == 1 else self._current, current)
+        rows: Rows = self.entries[found]
         rows = rows[rows != GONE]
         if is_filtered or allowed is None:
             return rows

@@ -13,8 +13,8 @@ from recsys.types import ItemRow, Rows, Vector
 BLOCK = 4_096
 SPARE = 2
 """Candidates scored for each one wanted: what 8 bits a number misplace."""
-SCAN_SHARE = 0.02
-"""Of the sealed rows that may be found: where it is less, an exact scan of them is as quick as a wide search."""
+SCAN_COST = 8.0
+"""Rows scanned in the time that a search takes for one entry of its breadth, which grows with what a filter leaves."""
 
 
 class MutableSegment(ExactSegment):
@@ -99,7 +99,7 @@ class MutableSegment(ExactSegment):
             return self.scan(query, k, allowed)
         n_allowed = len(self) if allowed is None else int(np.count_nonzero(self.passing(allowed)))
         share = n_allowed / max(len(self), 1)
-        if share < SCAN_SHARE:
+        if n_allowed * share < SCAN_COST * cover.sealed.breadth:
             return self.scan(query, k, allowed)
         rows = cover.candidates(query, SPARE * k, allowed, share)
         if self.n_unsealed:

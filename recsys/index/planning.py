@@ -7,7 +7,7 @@ SEAL_FROM = 20_000
 """Rows below which an exact scan takes no longer than a search of a graph (1 ms for 384 numbers)."""
 GRAPH_UP_TO = 300_000
 """Rows from which on a graph takes too long to build, and too much memory: 0.2 GB and a minute."""
-APPEND_FROM = 2_048
+APPEND_FROM = 1_024
 """Unsealed rows that are worth a copy of the sealed index: they cost each search 0.1 ms."""
 APPEND_SHARE = 0.01
 """Of a large index, which takes longer to copy."""

@@ -5,7 +5,7 @@ changes after sealing is marked, and scanned exactly with the other unsealed row
 newest version of a product wins because there is but one.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import faiss as _faiss
@@ -19,16 +19,16 @@ Bitmap = NDArray[np.uint8]
 faiss: Any = _faiss
 NEIGHBOURS = 32
 """Edges of an entry of a graph: 16 are found in half the memory at three times the time for the same recall."""
-BUILD_BREADTH = 80
-"""Entries looked at for each that is put in; FAISS's 40 take three quarters of the time, but double the breadth."""
+BUILD_BREADTH = 120
+"""Entries looked at for each that is put in; with FAISS's 40 a search must look at three times as many for the same."""
 LISTS_OF_ROOT = 4
 """Lists for each square root of the rows: the usual balance between choosing lists and reading them."""
 TRAINING_ROWS_OF_LIST = 20
 """What k-means sees; twice as many take twice as long and change recall by less than a thousandth."""
 CODES = 16
 """Of each pair of numbers in a list: four bits."""
-FILTERED = 1.5
-"""How much further a filtered search looks beyond its share: what a filter leaves lies further away."""
+STEP = 8
+"""Breadths are multiples of this, so that few parameters are made."""
 RECALL = 0.99
 """Of the ten nearest rows, for queries as unlike as a shopper's words are, that the breadth is chosen by."""
 
@@ -43,7 +43,7 @@ class Kind:
 
 
 GRAPH = Kind((16, 24, 32, 48, 64, 96, 128, 192, 256), 1)
-"""HNSW over 8 bits a number: quickest, 1 byte a number and 270 for an entry's edges, 80 µs and more to put one in."""
+"""HNSW over 8 bits a number: quickest, 1 byte a number and 270 for an entry's edges, 0.1 ms and more to put one in."""
 LISTS = Kind((8, 16, 32, 64, 96, 128, 192, 256), 2)
 """Inverted lists of 2 bits a number, four at a time in a register: a quarter of the memory, made four times as fast."""
 
@@ -55,8 +55,6 @@ class SealedIndex:
         self.kind = kind
         self._index = index
         self.breadth = breadth or kind.breadths[-1]
-        self._unfiltered: dict[int, Any] = {}
-        """Parameters by breadth: to make them takes a tenth of a search."""
 
     @classmethod
     def graph(cls, dim: int, vectors: Matrix) -> "SealedIndex":
@@ -104,33 +102,38 @@ class SealedIndex:
         n_right = sum(map(len, right))
         for breadth in self.kind.breadths:
             self.breadth = breadth
-            found = [self.candidates(q, 2 * len(rows), None, 1.0) for q, rows in zip(queries, right, strict=True)]
+            found = [self.candidates(q, 2 * len(rows), Passing(), 1.0) for q, rows in zip(queries, right, strict=True)]
             if sum(len(np.intersect1d(*pair)) for pair in zip(found, right, strict=True)) >= RECALL * n_right:
                 return
 
-    def candidates(self, query: Vector, k: int, passing: Bitmap | None, share: float) -> Rows:
+    def candidates(self, query: Vector, k: int, passing: "Passing", share: float) -> Rows:
         """Entries that are among the nearest, intp, shape (at most k · kind.spare,).
 
         Parameters
         ----------
-        passing : ndarray of uint8, optional
-            One bit an entry, which may be found; None allows all.
         share : float
-            Of the entries that may be found: the fewer they are, the further is looked.
+            Of the entries that pass: the fewer they are, the further is looked.
         """
         k *= self.kind.spare
-        breadth = self.breadth if share >= 1 else int(FILTERED * self.breadth / max(share, 1e-3))
+        breadth = -(-int(self.breadth / max(share, 1e-3)) // STEP) * STEP
         breadth = max(breadth, k) if self.kind is GRAPH else min(breadth, int(self._index.nlist))
-        if passing is None:
-            parameters = self._unfiltered.get(breadth) or self._unfiltered.setdefault(
-                breadth, self._parameters(breadth)
-            )
-        else:
-            parameters = self._parameters(breadth, sel=faiss.IDSelectorBitmap(passing))
-        _, entries = self._index.search(np.ascontiguousarray(query[None], dtype=np.float32), k, params=parameters)
+        if breadth not in passing.parameters:
+            passing.parameters[breadth] = self._parameters(breadth, passing.bits)
+        asked = np.ascontiguousarray(query[None], dtype=np.float32)
+        _, entries = self._index.search(asked, k, params=passing.parameters[breadth])
         return np.asarray(entries[0][entries[0] >= 0], dtype=np.intp)
 
-    def _parameters(self, breadth: int, **filtered: Any) -> Any:
+    def _parameters(self, breadth: int, bits: Bitmap | None) -> Any:
+        selector = None if bits is None else faiss.IDSelectorBitmap(bits)
         if self.kind is GRAPH:
-            return faiss.SearchParametersHNSW(efSearch=breadth, **filtered)
-        return faiss.SearchParametersIVF(nprobe=breadth, **filtered)
+            return faiss.SearchParametersHNSW(efSearch=breadth, sel=selector)
+        return faiss.SearchParametersIVF(nprobe=breadth, sel=selector)
+
+
+@dataclass(frozen=True)
+class Passing:
+    """Which entries may be found; `bits` has one for each, None allows all, and may change between searches."""
+
+    bits: Bitmap | None = None
+    parameters: dict[int, Any] = field(default_factory=dict)
+    """FAISS's, by breadth: to make them takes a tenth of a search."""

@@ -34,7 +34,7 @@ def make_small(setattr_, graph_up_to=10_000):
     setattr_(planning, "GRAPH_UP_TO", graph_up_to)
     setattr_(exact, "GATHER_ROWS", 2)
     setattr_(exact, "FEW_ROWS", 2)
-    setattr_(mutable, "SCAN_SHARE", 0.05)
+    setattr_(mutable, "SCAN_COST", 0.01)
 
 
 def sealed(n_rows=100, n_stale=0, *, is_graph=True):
