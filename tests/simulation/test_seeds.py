@@ -5,7 +5,9 @@ import pytest
 from streams import retry
 from tests.simulation.play import play
 
-SEEDS, AT_ONCE = 2_000, 100
+SEEDS, AT_ONCE, QUICK = 2_000, 100, 300
+"""All of them, in chunks; `make check` plays the first `QUICK` and leaves the rest to `make test`."""
+STARTS = [pytest.param(start, marks=[] if start < QUICK else pytest.mark.slow) for start in range(0, SEEDS, AT_ONCE)]
 
 
 @pytest.fixture(autouse=True)
@@ -13,7 +15,7 @@ def _waits(monkeypatch):
     monkeypatch.setattr(retry, "LONGEST_WAIT_S", 0.0)
 
 
-@pytest.mark.parametrize("start", range(0, SEEDS, AT_ONCE))
+@pytest.mark.parametrize("start", STARTS)
 def test_a_seed_leaves_what_the_reference_says(start):
     for seed in range(start, start + AT_ONCE):
         try:
