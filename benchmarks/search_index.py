@@ -9,6 +9,7 @@ removals.
 import argparse
 import os
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from encoders.choose import text_encoder
 from recsys.ids import ItemIds
 from recsys.index.live import LiveIndex
 from recsys.types import Matrix
+from streams.processes import SWITCH_S
 
 DIM, K, QUERIES = 384, 10, 1_000
 BLOCK = 8_192
@@ -284,6 +286,7 @@ def under_writes(
 
 def main() -> None:
     faiss.omp_set_num_threads(1)
+    sys.setswitchinterval(SWITCH_S)  # as our processes do
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--real", type=int, default=100_000, help="real vectors at most; 0 for none")
     parser.add_argument("--drawn", type=int, nargs="*", default=[10_000, 100_000, 1_000_000])

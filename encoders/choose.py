@@ -129,7 +129,7 @@ def _multilingual() -> Encoder[str]:
 
 @cache
 def _efficientnet_lite0(device: str, n_threads: int) -> "Encoder[Image]":
-    name = f"{EFFICIENTNET_LITE0.encoder_name}-product-p1"
+    name = f"{EFFICIENTNET_LITE0.encoder_name}-product-p2"
 
     def make() -> "Encoder[Image]":
         from encoders.image import efficientnet_lite0

@@ -53,7 +53,7 @@ def test_choosing_loads_no_network_library_before_the_first_batch():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]
     )
 
-    assert found.stdout.split("\n")[0] == f"{EFFICIENTNET_LITE0.encoder_name}-product-p1 1328 []"
+    assert found.stdout.split("\n")[0] == f"{EFFICIENTNET_LITE0.encoder_name}-product-p2 1328 []"
 
 
 def test_bundled_encoders_are_what_their_names_say(monkeypatch):
