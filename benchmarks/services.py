@@ -36,7 +36,7 @@ def services() -> Iterator[Services]:
         folder = Path(name)
         for part in ("kafka", "redis"):
             (folder / part).mkdir()
-        broker = kafka.Broker(folder / "kafka")
+        broker = kafka.Broker(folder / "kafka", kafka.SERVER_JAVA)
         broker.format()
         stack.callback(broker.stop)
         broker.start()

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.services.process import Service, answers, free_ports
@@ -14,6 +15,8 @@ VERSION = "4.3.1"
 JARS = Path(__file__).parents[2] / ".services" / f"kafka-{VERSION}"
 JAVA = ["java", "-Xmx400m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
 """The two flags halve the start on a small machine and cost throughput that no test needs."""
+SERVER_JAVA = ["java", "-Xms1g", "-Xmx1g", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20"]
+"""As Kafka's own start script has it: for measurements."""
 USERNAME, PASSWORD = "freshet", "correct-horse"
 
 LOGGING = """
@@ -88,7 +91,7 @@ def download() -> None:
 class Broker:
     """A broker on 127.0.0.1 with a plain listener and one for TLS with SCRAM-SHA-512."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, java: Sequence[str] = JAVA) -> None:
         self.folder = folder
         self.plain, self.secure, controller = free_ports(3)
         self.ca = folder / "ca.pem"
@@ -98,7 +101,7 @@ class Broker:
                 plain=self.plain, secure=self.secure, controller=controller, folder=folder, password=PASSWORD
             )
         )
-        self._java = [*JAVA, f"-Dlog4j2.configurationFile={folder}/log4j2.properties", "-cp", f"{JARS}/*"]
+        self._java = [*java, f"-Dlog4j2.configurationFile={folder}/log4j2.properties", "-cp", f"{JARS}/*"]
         self.service = Service([*self._java, "kafka.Kafka", "server.properties"], folder, "kafka.log")
 
     @property
