@@ -47,6 +47,8 @@ GRACE_S = 10.0
 """What a process takes to end by itself; a start that is still waiting for its broker is cut off after this."""
 STOP_WITHIN_S = 17.0
 """A stop that takes longer ends the process at once; 20 s are promised, and a supervisor ends it by force then."""
+STRAY_THREADS_S = 1.0
+"""How long the closing of the loop waits for threads whose work nobody waits for any more."""
 CANCEL_AGAIN_S = 0.5
 WATCH_S = 0.5
 PUBLISH_TRENDS_S = 1.0
@@ -332,6 +334,8 @@ async def _until_stopped(main: Callable[[asyncio.Event], Any]) -> int:
             running_main.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await running_main
+        # What had to end in order has ended. A thread that is loading a network hears nothing, and takes long.
+        loop.call_later(STRAY_THREADS_S, os._exit, 0)
     except BaseExceptionGroup as group:
         raise first_of(group) from group
     return 0

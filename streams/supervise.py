@@ -35,7 +35,8 @@ def supervised(module: str, args: Sequence[str], backoff_s: Sequence[float] = BA
     """Run a module as a child process until it ends on purpose; returns the exit code.
 
     Exit codes 0, 1 and 2 are on purpose (done, a fault that the next start would meet again, wrong usage); any other
-    and any signal is a crash. SIGTERM and SIGINT go on to the child, which has 20 s; a second one ends it at once.
+    and any signal is a crash. SIGTERM and SIGINT reach the child as SIGTERM; it has 20 s then, and a second one ends it
+    at once.
     """
     # -P: what lies in the present folder, a redis.py or another checkout, is none of ours.
     command = [sys.executable, "-P", "-m", "streams.supervise", str(os.getpid()), module, *args]
@@ -82,7 +83,9 @@ class _Supervisor:
                 return FINE
 
     def _run_child(self) -> int:
-        self._child = subprocess.Popen(self._command)
+        # Ctrl-C in a terminal reaches the child too, where Python would answer with a traceback while it loads. It
+        # begins deaf to that, and is told by SIGTERM.
+        self._child = subprocess.Popen(self._command, preexec_fn=_ignore_interrupts)
         if self._is_stopping:  # told so between two lives
             self._child.terminate()
         try:
@@ -103,11 +106,15 @@ class _Supervisor:
         self._is_stopping = True
         signal.alarm(self._grace_s)
         if self._child is not None:
-            self._child.send_signal(number)
+            self._child.terminate()
 
     def _kill(self, _: int, __: FrameType | None) -> None:
         if self._child is not None:
             self._child.kill()
+
+
+def _ignore_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _named(code: int) -> str:

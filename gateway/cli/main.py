@@ -22,6 +22,7 @@ from gateway.cli import (
     verify,
     worker,
 )
+from gateway.cli.start import INTERRUPTED
 from recsys.errors import RecsysError
 
 app = typer.Typer(
@@ -66,7 +67,7 @@ def freshet(
 
 
 def main() -> None:
-    """Run the command line; exit codes: 0 fine, 1 a fault at run time, 2 wrong usage."""
+    """Run the command line; exit codes: 0 fine, 1 a fault at run time, 2 wrong usage, 130 cut short by Ctrl-C."""
     try:
         app()
     except BaseExceptionGroup as group:  # a task group wraps what one of its tasks raised
@@ -76,6 +77,10 @@ def main() -> None:
         _end_with(next(iter(leaves(ours))))
     except RecsysError as error:
         _end_with(error)
+    except Exception as error:
+        if not _is_interrupt(error):
+            raise
+        sys.exit(INTERRUPTED)
 
 
 def leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
@@ -85,6 +90,14 @@ def leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
         for error in group.exceptions
         for leaf in (leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
     ]
+
+
+def _is_interrupt(error: BaseException) -> bool:
+    """Whether Ctrl-C is behind an error: libraries that are being loaded make ImportErrors and the like of it."""
+    seen: BaseException | None = error
+    while seen is not None and not isinstance(seen, KeyboardInterrupt):
+        seen = seen.__cause__ or seen.__context__
+    return seen is not None
 
 
 def _end_with(error: BaseException) -> None:

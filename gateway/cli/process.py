@@ -36,7 +36,7 @@ def run_process(
     settings = read_settings()
     configure_logging(settings, log_to(settings) if log_to else None)
     if is_supervised:
-        raise typer.Exit(supervised("gateway.cli.main", [*sys.argv[1:], NO_SUPERVISE]))
+        raise typer.Exit(supervised("gateway.cli.start", [*sys.argv[1:], NO_SUPERVISE]))
     raise typer.Exit(_run_guarded(run, settings))
 
 

@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -18,6 +19,8 @@ Input = TypeVar("Input")
 
 PICTURE_SIDE = 256
 """Pixels of the shorter side that networks resize from."""
+PIECE = 32
+"""Inputs between two looks whether to stop: 3 s of pictures on a busy machine. Smaller ones slow a GPU down."""
 _NO_VECTOR = np.zeros(0, np.float32)
 logger = logging.getLogger(__name__)
 
@@ -43,6 +46,7 @@ class Vectorizer:
     def __init__(self, text: Encoder[str] | None, image: Encoder[Image] | None) -> None:
         self.text, self.image = text, image
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="embed")
+        self._is_closed = threading.Event()
 
     @property
     def text_name(self) -> str:
@@ -70,15 +74,28 @@ class Vectorizer:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._encode, texts, pictures)
 
     def close(self) -> None:
-        """Let the batch that is under way end, unheard."""
+        """Cut the batch that is under way short; nobody hears of it."""
+        self._is_closed.set()
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _encode(self, texts: Sequence[str], pictures: Sequence[Sequence[bytes]]) -> list[tuple[Part, Part]]:
-        text_parts = _encoded(self.text, [text or None for text in texts], lambda text: text)
+        text_parts = self._encoded(self.text, [text or None for text in texts], lambda text: text)
         each = [picture for of_product in pictures for picture in of_product]
-        encoded = iter(_encoded(self.image, each, lambda data: decode_picture(data, PICTURE_SIDE)))
+        encoded = iter(self._encoded(self.image, each, lambda data: decode_picture(data, PICTURE_SIDE)))
         image_parts = [_together([next(encoded) for _ in of_product]) for of_product in pictures]
         return list(zip(text_parts, image_parts, strict=True))
+
+    def _encoded(
+        self, encoder: Encoder[Input] | None, sources: Sequence[bytes | str | None], read: Callable[..., Input]
+    ) -> list[Part]:
+        if encoder is None:
+            return [MISSING] * len(sources)
+        parts: list[Part] = []
+        for start in range(0, len(sources), PIECE):
+            if self._is_closed.is_set():
+                raise CancelledError
+            parts += _piece(encoder, sources[start : start + PIECE], read)
+        return parts
 
 
 def _together(parts: Sequence[Part]) -> Part:
@@ -95,20 +112,18 @@ def _together(parts: Sequence[Part]) -> Part:
     return Part(np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-12), dtype=np.float32), fault, vectors)
 
 
-def _encoded(
-    encoder: Encoder[Input] | None, sources: Sequence[bytes | str | None], read: Callable[..., Input]
-) -> list[Part]:
+def _piece(encoder: Encoder[Input], sources: Sequence[bytes | str | None], read: Callable[..., Input]) -> list[Part]:
     """Encode what is there and can be read, together if that works, else one by one."""
     parts = [MISSING] * len(sources)
     inputs: dict[int, Input] = {}
     for place, source in enumerate(sources):
-        if source is None or encoder is None:
+        if source is None:
             continue
         try:
             inputs[place] = read(source)
         except EncodingError as error:
             parts[place] = Part(_NO_VECTOR, (error.reason, error.text))
-    if encoder is None or not inputs:
+    if not inputs:
         return parts
     try:
         vectors = encoder.encode(list(inputs.values()))
