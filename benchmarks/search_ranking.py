@@ -24,6 +24,7 @@ from recsys.history import UserState
 from recsys.records import SCHEMA, CatalogueFields, CatalogueVectors, pack_vector
 from recsys.search import SearchQuery, search
 from recsys.search_ranking import CONSIDERED, FEATURES, Evidence, Features, features
+from recsys.search_ranking import LEARNED as IN_USE
 from recsys.types import Matrix, Vector
 from recsys.words import tokens
 from streams.event_files import ColumnNames
@@ -145,7 +146,8 @@ def main() -> None:
             alone = np.zeros_like(weights)
             alone[at] = weights[at]
             print(f"| and {feature} | {reciprocal_rank(measured, alone):.3f} | {weights[at]:.3f} |")
-        print(f"| and all of these | {reciprocal_rank(measured, weights):.3f} | |", flush=True)
+        print(f"| and all of these | {reciprocal_rank(measured, weights):.3f} | |")
+        print(f"| and all, by the weights in use | {reciprocal_rank(measured, IN_USE.row):.3f} | |", flush=True)
 
 
 if __name__ == "__main__":

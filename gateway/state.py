@@ -183,7 +183,7 @@ class Gateway:
         hits = await self.in_thread(search, self.views.catalogue, found)
         state = await self.user_state(user_id) if user_id else UserState()
         evidence = Evidence(self.views.now(), self.views.catalogue, self.policy, wall_clock_ms())
-        return ranked(hits, query.n, state, evidence)
+        return ranked(hits, query, state, evidence)
 
     async def like(self, item_id: str, n: int) -> list[SearchHit]:
         """Products like one, by content and by what goes together with it."""

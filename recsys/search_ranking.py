@@ -13,7 +13,8 @@ from recsys.candidates import Views, recent_items
 from recsys.catalogue import Catalogue
 from recsys.history import UserState
 from recsys.refresh import RecommendPolicy
-from recsys.search import SearchHit
+from recsys.search import SearchHit, SearchQuery
+from recsys.words import names_of
 
 FEATURES = ("taste", "had", "together", "popularity", "new", "price")
 """The columns of `Evidence.features`."""
@@ -46,7 +47,11 @@ class RankingWeights:
         return np.array([getattr(self, name) for name in FEATURES], dtype=np.float32)
 
 
-LEARNED = RankingWeights(taste=0.1, had=0.1, together=0.1, popularity=0.1, new=0.0, price=0.0)
+LEARNED = RankingWeights(taste=0.15, had=0.03, together=0.3, popularity=0.3, new=0.05, price=0.03)
+"""Two thirds of what was learned for together and popularity from searches by one or two words of a title, and the rest
+as it was learned (`python -m benchmarks.search_ranking`): who types a title in full wants that one."""
+PICTURE_SHARE = 0.1
+"""Of all weights where a picture is searched by: what it shows says more; no log of such searches was at hand."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +65,15 @@ class Evidence:
 
 
 def ranked(
-    hits: Sequence[SearchHit], n: int, state: UserState, evidence: Evidence, weights: RankingWeights = LEARNED
+    hits: Sequence[SearchHit],
+    query: SearchQuery,
+    state: UserState,
+    evidence: Evidence,
+    weights: RankingWeights = LEARNED,
 ) -> list[SearchHit]:
-    """The n best of some hits, best first, scored by relevance and by what else speaks for them.
+    """The best hits, as many as the query asks for, scored by relevance and by what else speaks for them.
+
+    A product whose id the query holds stays before all others.
 
     Parameters
     ----------
@@ -70,9 +81,12 @@ def ranked(
     state : the user's; an empty one for a guest, whose hits are ordered by popularity and newness alone
     """
     scores = np.array([hit.score for hit in hits], dtype=np.float32)
-    scores += features(hits, state, evidence) @ weights.row
+    share = np.float32(1.0 if query.image_vector is None else PICTURE_SHARE)
+    scores += share * (features(hits, state, evidence) @ weights.row)
+    named = names_of(query.text)
+    scores[[hit.item_id.casefold() in named for hit in hits]] += np.float32(weights.row.sum())
     best = [SearchHit(hit.item_id, score) for hit, score in zip(hits, scores.tolist(), strict=True)]
-    return sorted(best, key=lambda hit: (-hit.score, hit.item_id))[:n]
+    return sorted(best, key=lambda hit: (-hit.score, hit.item_id))[: query.n]
 
 
 def features(hits: Sequence[SearchHit], state: UserState, evidence: Evidence) -> Features:

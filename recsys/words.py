@@ -62,7 +62,7 @@ def surface_words(text: str) -> list[str]:
     return _RUNS.findall(text.casefold())
 
 
-def _names(text: str) -> set[str]:
+def names_of(text: str) -> set[str]:
     """What of a query may be an item id: all of it, and words that are no words of a language."""
     pieces = text.casefold().split()[:MAX_QUERY_TOKENS]
     coded = {piece for piece in pieces if len(piece) >= FEWEST_LETTERS and any(map(str.isdigit, piece))}
@@ -166,7 +166,7 @@ class WordIndex:
                 of_token[rows] = np.maximum(of_token[rows], part)
             scores += of_token
         scores /= np.float32(best or 1.0)
-        for name in _names(text):
+        for name in names_of(text):
             scores[self._item_ids.rows(name)] = 1
         found = np.flatnonzero(scores)
         return found, scores[found]

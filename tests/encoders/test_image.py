@@ -1,5 +1,7 @@
 """Picture encoders: their preprocessing and their networks."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import timm
@@ -132,6 +134,15 @@ def resnet_file(tmp_path_factory):
     file = tmp_path_factory.mktemp("resnet") / "resnet50.pth"
     torch.save(torchvision.models.resnet50(weights=None).state_dict(), file)
     return file
+
+
+def test_narrow_products_leave_pictures_where_they_were():
+    pictures = [a_shape("ellipse", "red", 200), a_gradient(300, 200), a_shape("rectangle", "blue", 90)]
+    wide, narrow = (
+        efficientnet_lite0(replace(CPU, is_narrow=is_narrow)).encode(pictures) for is_narrow in (False, True)
+    )
+
+    assert ((wide * narrow).sum(axis=1) > 0.998).all()
 
 
 def test_resnet50_gives_what_torchvisions_own_network_gives_before_its_last_layer(resnet_file):

@@ -7,7 +7,7 @@ from recsys.events import Price
 from recsys.history import UserState
 from recsys.item_table import ItemTable
 from recsys.refresh import RecommendPolicy
-from recsys.search import SearchHit
+from recsys.search import SearchHit, SearchQuery
 from recsys.search_ranking import FEATURES, Evidence, RankingWeights, features, ranked
 from recsys.trends import ItemTrend, Trends
 from tests.builders import NOON_MS, a_click
@@ -36,8 +36,10 @@ def feature(name, state=None, of=None):
 
 
 def test_for_a_guest_in_a_shop_without_clicks_the_order_is_that_of_relevance():
-    assert ranked(HITS, 3, UserState(), evidence()) == [SearchHit(h.item_id, pytest.approx(h.score)) for h in HITS]
-    assert ranked([], 3, UserState(), evidence()) == []
+    assert ranked(HITS, SearchQuery(n=3), UserState(), evidence()) == [
+        SearchHit(h.item_id, pytest.approx(h.score)) for h in HITS
+    ]
+    assert ranked([], SearchQuery(n=3), UserState(), evidence()) == []
 
 
 def test_what_the_user_had_before_is_known_again():
@@ -91,8 +93,24 @@ def test_a_price_fits_that_is_near_the_middle_of_what_the_user_likes():
 def test_each_feature_adds_its_weight_to_the_relevance():
     weights = RankingWeights(**{**NOTHING, "had": 0.3})
 
-    best = ranked(HITS, 2, state_after(a_click(item_id="boot")), evidence(), weights)
+    best = ranked(HITS, SearchQuery(n=2), state_after(a_click(item_id="boot")), evidence(), weights)
 
     assert [hit.item_id for hit in best] == ["boot", "lamp"]
     assert best[0].score == pytest.approx(0.9)
     assert np.isfinite([hit.score for hit in best]).all()
+
+
+def test_a_product_named_by_its_id_stays_first_whatever_speaks_for_others():
+    hits = [SearchHit("sku-1", 0.75), SearchHit("lamp", 0.7)]
+    weights = RankingWeights(**{**NOTHING, "had": 0.9})
+    state = state_after(a_click(item_id="lamp"))
+
+    assert ranked(hits, SearchQuery("SKU-1"), state, evidence(), weights)[0].item_id == "sku-1"
+    assert ranked(hits, SearchQuery("sku"), state, evidence(), weights)[0].item_id == "lamp"
+
+
+def test_a_picture_is_hardly_outweighed():
+    weights = RankingWeights(**{**NOTHING, "had": 0.9})
+    query = SearchQuery(image_vector=np.ones(4, dtype=np.float32), n=1)
+
+    assert ranked(HITS, query, state_after(a_click(item_id="boot")), evidence(), weights)[0].item_id == "lamp"
