@@ -56,6 +56,9 @@ export function search({ text, image, n, userId }) {
   return ask("/v1/search", { method: "POST", body: form });
 }
 
+/** What a text that is being typed may become. */
+export const suggest = (text) => ask(`/v1/search/suggest?n=8&q=${encodeURIComponent(text)}`);
+
 /** What is ready; also while the gateway is still catching up (503). */
 export async function readiness() {
   const response = await fetch("/readyz");

@@ -158,17 +158,31 @@ async function runSearch() {
   $("products-title").textContent = "Searching …";
   if (text) tell("search", {}, { query: text, placement: "search" });
   try {
-    const found = (await api.search({ text, image, n: 48, userId: state.userId })).items;
-    const count = await fill($("grid"), found, opener("search"), { empty: $("grid-empty") });
+    const answer = await api.search({ text, image, n: 48, userId: state.userId });
+    const count = await fill($("grid"), answer.items, opener("search"), { empty: $("grid-empty") });
     if (count < 0) return;
     const what = [text && `“${text}”`, image && "your picture"].filter(Boolean).join(" and ");
     $("products-title").textContent = count ? `Best matches for ${what}` : `Nothing for ${what}`;
+    if (answer.did_you_mean) $("products-title").textContent += `; did you mean “${answer.did_you_mean}”?`;
     $("products").focus({ preventScroll: true });
     $("products").scrollIntoView({ block: "start" });
   } catch (error) {
     $("products-title").textContent = "Products";
     complain(error);
   }
+}
+
+let typed = 0;
+
+/** A moment after the last letter, so that a quick typist asks once. */
+function suggestSoon() {
+  clearTimeout(typed);
+  typed = setTimeout(async () => {
+    const text = $("query").value;
+    const { queries } = await api.suggest(text).catch(() => ({ queries: [] }));
+    if ($("query").value !== text) return;
+    $("suggestions").replaceChildren(...queries.map((query) => Object.assign(document.createElement("option"), { value: query })));
+  }, 150);
 }
 
 // One product.
@@ -236,6 +250,7 @@ for (const [id, placement] of [["for-you", "recommendations"], ["trending", "tre
   $(id).dataset.placement = placement;
 }
 $("search").addEventListener("submit", (event) => { event.preventDefault(); runSearch(); });
+$("query").addEventListener("input", suggestSoon);
 $("query").addEventListener("search", () => { if (!$("query").value) runSearch(); });
 $("photo").addEventListener("change", () => { choosePhoto(); if ($("photo").files[0]) runSearch(); });
 $("photo-remove").addEventListener("click", () => { $("photo").value = ""; choosePhoto(); runSearch(); });

@@ -29,8 +29,6 @@ CODES = 16
 """Of each pair of numbers in a list: four bits."""
 STEP = 8
 """Breadths are multiples of this, so that few parameters are made."""
-RECALL = 0.99
-"""Of the ten nearest rows, for queries as unlike as a shopper's words are, that the breadth is chosen by."""
 
 
 @dataclass(frozen=True)
@@ -96,15 +94,6 @@ class SealedIndex:
     def add(self, vectors: Matrix) -> None:
         """Put entries in, float32, shape (n, dim), before the index is in use."""
         self._index.add(np.ascontiguousarray(vectors, dtype=np.float32))
-
-    def tune(self, queries: Matrix, right: list[Rows]) -> None:
-        """Look no further than finds the entries that are right for the queries, float32, shape (n, dim)."""
-        n_right = sum(map(len, right))
-        for breadth in self.kind.breadths:
-            self.breadth = breadth
-            found = [self.candidates(q, 2 * len(rows), Passing(), 1.0) for q, rows in zip(queries, right, strict=True)]
-            if sum(len(np.intersect1d(*pair)) for pair in zip(found, right, strict=True)) >= RECALL * n_right:
-                return
 
     def candidates(self, query: Vector, k: int, passing: "Passing", share: float) -> Rows:
         """Entries that are among the nearest, intp, shape (at most k · kind.spare,).

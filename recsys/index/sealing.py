@@ -5,7 +5,7 @@ import numpy as np
 from recsys.index.half import widened
 from recsys.index.mutable import MutableSegment
 from recsys.index.planning import Sealed, Step, next_step
-from recsys.index.sealed import GRAPH, LISTS_OF_ROOT, TRAINING_ROWS_OF_LIST, SealedIndex
+from recsys.index.sealed import GRAPH, LISTS_OF_ROOT, TRAINING_ROWS_OF_LIST, Passing, SealedIndex
 from recsys.types import Matrix, Rows
 
 BLOCK = 4_096
@@ -14,6 +14,10 @@ RANGED_ROWS = 50_000
 TUNING_QUERIES = 100
 """Exact scans after each build: half a second at 100,000 rows."""
 TUNING_K = 10
+RECALL = 0.99
+"""Of the ten nearest rows, for queries as unlike as a shopper's words are, that the breadth is chosen by."""
+ROUNDING = 1e-5
+"""Scores closer than this count as equal: a scan adds up in another order."""
 TURN = 0.5
 """How far the tuning queries are turned away from rows, which are easier to find by themselves than by other words."""
 
@@ -81,9 +85,15 @@ class Sealing:
         turned = np.asarray(queries + lengths * noise, dtype=np.float32)
         every = np.zeros(int(self._rows[-1]) + 1, dtype=np.bool_)
         every[self._rows] = True
-        right = [self._segment.scan(query, TUNING_K, every)[0] for query in turned]
-        # What was put meanwhile is in no entry.
-        sealed.tune(turned, [np.flatnonzero(np.isin(self._rows, rows)) for rows in right])
+        # By scores, as equal vectors may stand for each other.
+        least = [self._segment.scan(query, TUNING_K, every)[1][-1] - ROUNDING for query in turned]
+        for breadth in sealed.kind.breadths:
+            sealed.breadth = breadth
+            found = [self._rows[sealed.candidates(query, 2 * TUNING_K, Passing(), 1.0)] for query in turned]
+            scores = [self._segment.scores(query, rows) for query, rows in zip(turned, found, strict=True)]
+            n_right = sum(min(TUNING_K, int((of >= low).sum())) for of, low in zip(scores, least, strict=True))
+            if n_right >= RECALL * TUNING_K * len(turned):
+                return
 
     def put_in_use(self) -> None:
         """Swap the new sealed index in at once."""

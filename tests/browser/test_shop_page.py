@@ -109,6 +109,10 @@ async def test_a_shopper_looks_searches_and_gets_a_list_that_follows(tmp_path: P
         await expect(page.locator("#strategy")).to_be_visible()
         assert await page.locator("#for-you li").count() > 3
 
+        # What is being typed is completed.
+        await page.get_by_label("Search for products").press_sequentially("red")
+        await expect(page.locator("#suggestions option").first).to_be_attached()
+
         # Search by words, Chinese ones too; a query that nothing answers says so.
         await page.get_by_label("Search for products").fill("红色")
         await page.keyboard.press("Enter")
