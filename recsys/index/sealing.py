@@ -86,7 +86,7 @@ class Sealing:
         every = np.zeros(int(self._rows[-1]) + 1, dtype=np.bool_)
         every[self._rows] = True
         # By scores, as equal vectors may stand for each other.
-        least = [self._segment.scan(query, TUNING_K, every)[1][-1] - ROUNDING for query in turned]
+        least = [self._segment.scan(query, TUNING_K, every)[1].min(initial=np.inf) - ROUNDING for query in turned]
         for breadth in sealed.kind.breadths:
             sealed.breadth = breadth
             found = [self._rows[sealed.candidates(query, 2 * TUNING_K, Passing(), 1.0)] for query in turned]
