@@ -16,6 +16,7 @@ from typing import Any
 
 from benchmarks.chaos_rows import ROWS
 from benchmarks.chaos_shop import open_shop
+from streams.processes import first_of
 
 LOG = Path("build/chaos/log.jsonl")
 IN_ONE_SHOP = {"poison": 100_000, "duplicates": 200}
@@ -32,9 +33,10 @@ async def run_round(row: str, cycles: int, seed: str) -> dict[str, Any]:
             await step(shop, cycles)
             result["counts"] = await shop.check()
         result["result"] = "passed"
-    except AssertionError as error:
+    except (AssertionError, BaseExceptionGroup) as error:
+        first = first_of(error) if isinstance(error, BaseExceptionGroup) else error
         result["result"] = "failed"
-        result["error"] = str(error)[:2000]
+        result["error"] = f"{type(first).__name__}: {first}"[:2000]
     result["seconds"] = round(time.monotonic() - started, 1)
     return result
 

@@ -8,11 +8,13 @@ import random
 import signal
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+from aiokafka.errors import KafkaError
 from kafka import KafkaAdminClient
 
 from recsys.history import decode_state, encode_state
@@ -62,7 +64,7 @@ class Load:
         if rng.random() < self.poison:
             return user_id.encode(), rng.choice(POISON)
         if rng.random() < 0.1:
-            number = rng.randrange(max(1, number - 500), number + 1)
+            number = rng.randrange(max(0, number - 500), number + 1)
         late_ms = rng.choice((0, 0, 0, rng.randrange(3_600_000)))
         event = {"event_id": f"e-{number}", "user_id": user_id, "item_id": rng.choice(ITEMS), "type": rng.choice(KINDS)}
         event |= {"ts": NOON_MS + 1000 * number - late_ms}
@@ -78,14 +80,14 @@ class Load:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Keep sending while the block lasts; a broker that is away is waited for."""
+        """Keep sending while the block lasts; a broker that is away is waited for, and a failure ends the block."""
         stop = asyncio.Event()
-        sending = asyncio.create_task(self._run(stop))
-        try:
-            yield
-        finally:
-            stop.set()
-            await sending
+        async with asyncio.TaskGroup() as sending:
+            sending.create_task(self._run(stop))
+            try:
+                yield
+            finally:
+                stop.set()
 
     async def _run(self, stop: asyncio.Event) -> None:
         async with self.shop.producer() as producer:
@@ -189,9 +191,10 @@ class Shop:
         reference = reference_of(clicks, deployment.settings)
         missing = self.load.places - {(record.partition, record.offset) for record in clicks}
         require(not missing, f"{len(missing)} acknowledged messages are not in the log")
-        await self._counts(reference)
         states = await deployment.records(topics.USER_STATE)
         check_states(states, reference)
+        check_trends(await deployment.records(topics.TRENDS))
+        await self._counts(reference)
         lists = await deployment.records(topics.RECOMMENDATIONS)
         check_versions("recommendations", [(r.key, json.loads(r.value or b"")["version"]) for r in lists if r.value])
         check_trends(await deployment.records(topics.TRENDS))
@@ -216,13 +219,20 @@ class Shop:
 
         async def published() -> Any:
             found, complete = trends_in(await self.deployment.records(topics.TRENDS))
-            is_complete = all(complete.get(place.partition, -1) >= place.offset for place in reference.last.values())
+            # A mark goes with counts: what came after the last event that counts may have none.
+            is_complete = all(complete.get(partition, -1) >= newest for partition, newest in last.items())
             return found if is_complete else None
+
+        last = {
+            partition: max(count.offset for count in counts.values())
+            for partition, counts in reference.counts.items()
+            if counts
+        }
 
         found = await until(published, "all counts are published", SETTLED_S, every_s=0.5)
         found = {partition: counts for partition, counts in found.items() if counts}
         expected = {partition: counts for partition, counts in reference.counts.items() if counts}
-        require(found == expected, "the counts differ from the reference")
+        require(found == expected, f"the counts differ from the reference: {first_difference(found, expected)}")
 
     async def _lists(self, lists: Sequence[Record], reference: ClicksReference) -> None:
         """Redis and the topic hold a list of each user that has the user's newest click that makes one."""
@@ -255,6 +265,17 @@ def letters_of(records: Sequence[Record]) -> dict[tuple[int, int], str]:
         place = (letter["partition"], letter["offset"])
         require(letters.setdefault(place, letter["reason"]) == letter["reason"], f"{place} was refused for two reasons")
     return letters
+
+
+def first_difference(found: Mapping[int, Any], expected: Mapping[int, Any]) -> str:
+    """The first item whose counts are not the reference's, and how many there are."""
+    wrong = [
+        (partition, item_id, found.get(partition, {}).get(item_id), expected.get(partition, {}).get(item_id))
+        for partition in sorted({*found, *expected})
+        for item_id in sorted({*found.get(partition, {}), *expected.get(partition, {})})
+        if found.get(partition, {}).get(item_id) != expected.get(partition, {}).get(item_id)
+    ]
+    return f"{len(wrong)} items in partitions {sorted({one[0] for one in wrong})}, the first {wrong[0]}"
 
 
 def require(condition: bool, text: str) -> None:
@@ -321,7 +342,7 @@ async def open_shop(seed: str) -> AsyncIterator[Shop]:
             try:
                 yield shop
             except BaseException as error:
-                keep_logs(folder, error)
+                await keep_what_tells_why(shop, error)
                 raise
             finally:
                 shop.deployment.kill_all()
@@ -330,15 +351,27 @@ async def open_shop(seed: str) -> AsyncIterator[Shop]:
             broker.stop()
 
 
-def keep_logs(folder: Path, error: BaseException) -> None:
-    """What the parts logged before a row failed, in `build/chaos/`."""
-    kept = Path("build/chaos/logs") / uuid.uuid4().hex[:8]
+async def keep_what_tells_why(shop: Shop, error: BaseException) -> None:
+    """What the parts logged before a row failed and what stands in the topics, in `build/chaos/logs/`."""
+    folder, kept = shop.deployment.folder, Path("build/chaos/logs") / uuid.uuid4().hex[:8]
     kept.mkdir(parents=True, exist_ok=True)
     (kept / "error.txt").write_text(repr(error))
+    for worker in shop.running:
+        if "tests.chaos.killed_at" in worker.service.command:
+            os.kill(worker.pid, signal.SIGUSR1)  # it tells what its tasks wait for
+            await asyncio.sleep(1.0)
     for log in folder.glob("**/*.log"):
         if log.parent in (folder, folder / "kafka", folder / "redis"):
             (kept / log.name).write_bytes(log.read_bytes())
-    print(f"the parts' logs are in {kept}", flush=True)
+    with contextlib.suppress(TimeoutError, OSError, KafkaError):
+        async with asyncio.timeout(20.0):
+            for topic in (topics.CLICKS, topics.USER_STATE, topics.TRENDS):
+                rows = [
+                    (r.partition, r.offset, r.timestamp_ms, r.key, r.value)
+                    for r in await shop.deployment.records(topic)
+                ]
+                (kept / f"{topic}.msgpack").write_bytes(msgspec.msgpack.encode(rows))
+    print(f"what tells why is in {kept}", flush=True)
 
 
 Row = Callable[[Shop, int], Any]

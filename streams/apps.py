@@ -5,7 +5,7 @@ from typing import Any
 
 import faust
 
-from streams.log.lease import Lease
+from streams.log.lease import REBALANCE_SESSIONS, Lease
 from streams.log.open import log_path
 from streams.settings import Settings
 
@@ -40,7 +40,7 @@ def make_app(
         broker_credentials=_credentials(settings),
         broker_session_timeout=session_timeout_s,
         broker_heartbeat_interval=session_timeout_s / 10,
-        broker_rebalance_timeout=2 * session_timeout_s,
+        broker_rebalance_timeout=REBALANCE_SESSIONS * session_timeout_s,
         broker_commit_interval=1.0,
         broker_max_poll_records=500,
         consumer_auto_offset_reset="earliest",

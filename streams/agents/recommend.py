@@ -14,20 +14,19 @@ published again, as it may be the list that was lost.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
 from recsys.candidates import Views
 from recsys.errors import EventError
 from recsys.events import Click, RecommendationList
-from recsys.history import MAKES_NO_LIST, UserState, encode_state
+from recsys.history import MAKES_NO_LIST, encode_state
 from recsys.refresh import RecommendPolicy, fold_click, make_list, rank_for_each
 from recsys.trends import encode_trend
 from recsys.versions import Version
 from streams import failpoints, topics
 from streams.agents.partition import COUNTED_TO_KEY, ClickPartition, PartitionTopics, recover
-from streams.agents.refreshes import Refreshes
+from streams.agents.refreshes import Counters, Refreshes, Touched
 from streams.dead_letters import dead_letter
 from streams.log.base import Headers, Log, NewRecord, Record
 from streams.retry import all_done, until_available
@@ -47,6 +46,8 @@ OWED_AT_ONCE = 64
 """Lists owed to users of a replay that are made without a pause: 15 ms."""
 FOLDED_AT_ONCE = 100
 """Events folded without a pause: 3 ms."""
+AHEAD_S = 0.005
+"""How often a list made anew looks whether the batch of its user's newest click is written."""
 LISTED_AT_ONCE = 16
 """Lists made without a pause: 4 ms. Fewer cost more each."""
 
@@ -57,33 +58,11 @@ class ListStore(Protocol):
     async def put_lists(self, writes: Sequence[ListWrite]) -> int: ...
 
 
-@dataclass
-class _Touched:
-    """A user whom a batch has touched."""
-
-    owned: ClickPartition
-    state: UserState
-    changed: bool = False
-    wants_list: bool = False
-    is_replayed: bool = True
-    """Whether all its events are of a replay."""
-
-
-@dataclass
-class Counters:
-    """What the processor has done since it started, for metrics and the panel."""
-
-    applied: int = 0
-    refused: int = 0
-    lists: int = 0
-    batches: int = 0
-
-
 class ClickProcessor:
     """Folds batches of `clicks` into the partitions that this process owns.
 
     Whatever delivers the records (a Faust agent, or a plain loop) calls `process` with records in the order of their
-    partition, acknowledges them when it returns, and calls `forget` for partitions that were taken away.
+    partition, acknowledges them when it returns, and calls `let_go` before it gives its partitions up.
     """
 
     def __init__(
@@ -117,6 +96,11 @@ class ClickProcessor:
         for refreshes in self._owing:
             refreshes.settled.set()
         self._owing.clear()
+
+    async def let_go(self) -> None:
+        """Drop all partitions; when this returns, nothing more is written for them."""
+        self.forget()
+        await self._nothing_is_on_its_way()
 
     async def process(self, batch: Sequence[Record]) -> bool:
         """Take a batch through all four steps.
@@ -185,7 +169,7 @@ class ClickProcessor:
     def _owed_lists(self, owned: ClickPartition, user_ids: Sequence[str]) -> Refreshes:
         refreshes = Refreshes(generation=self._generation)
         states = owned.states
-        users = [(user, _Touched(owned, states[user], wants_list=True, is_replayed=False)) for user in user_ids]
+        users = [(user, Touched(owned, states[user], wants_list=True, is_replayed=False)) for user in user_ids]
         self._refresh(users, refreshes)
         return refreshes
 
@@ -220,6 +204,8 @@ class ClickProcessor:
                     return
                 self._note_lists(refreshes)
             waiting = [user_id for user_id in waiting if user_id in ahead]
+            if waiting:  # their batch is written by a task that has not had its turn yet
+                await asyncio.sleep(AHEAD_S)
 
     async def own(self, partitions: Iterable[int], group: str) -> None:
         """Recover partitions before their first click: popular items and hidden ones do not wait for one.
@@ -246,7 +232,10 @@ class ClickProcessor:
                 self.partitions[partition] = owned
 
     async def _nothing_is_on_its_way(self) -> None:
-        """Wait for what was being written when the partitions were taken away: a recovery must not miss it."""
+        """Wait for what was being written when the partitions were taken away: a recovery must not miss it.
+
+        Nor may it still wait to be written in the term after, where it would end the process.
+        """
         for writing in (self._publishing, self._counting):
             async with writing:
                 pass
@@ -260,7 +249,7 @@ class ClickProcessor:
 
     def _steps(self, batch: Sequence[Record], refreshes: Refreshes) -> Iterator[None]:
         """Fold in pieces of some milliseconds, so that acknowledgements and heartbeats get in between."""
-        touched: dict[str, _Touched] = {}
+        touched: dict[str, Touched] = {}
         refreshes.user_ids = touched.keys()
         for count, record in enumerate(batch, start=1):
             if count % FOLDED_AT_ONCE == 0:
@@ -282,21 +271,21 @@ class ClickProcessor:
                 yield
             self._refresh(users[start : start + LISTED_AT_ONCE], refreshes)
 
-    def _fold_one(self, click: Click, record: Record, owned: ClickPartition, touched: dict[str, _Touched]) -> None:
+    def _fold_one(self, click: Click, record: Record, owned: ClickPartition, touched: dict[str, Touched]) -> None:
         state = owned.state_of(click.user_id)
         is_redelivery = (owned.epoch, record.offset) <= (state.epoch, state.offset)
         counted = fold_click(state, owned.trends, click, offset=record.offset, epoch=owned.epoch, policy=self._policy)
         owned.trends.offset = max(owned.trends.offset, record.offset)
         user = touched.get(click.user_id)
         if user is None:
-            user = touched[click.user_id] = _Touched(owned, state)
+            user = touched[click.user_id] = Touched(owned, state)
         if counted:
             state.revision = 0
         user.changed |= not is_redelivery
         user.wants_list |= (counted or is_redelivery) and click.type not in MAKES_NO_LIST
         user.is_replayed &= REPLAYED in record.headers
 
-    def _refresh(self, users: Sequence[tuple[str, _Touched]], refreshes: Refreshes) -> None:
+    def _refresh(self, users: Sequence[tuple[str, Touched]], refreshes: Refreshes) -> None:
         views = self._views()
         now_ms = self._now_ms()
         generated_at = rfc3339(now_ms)

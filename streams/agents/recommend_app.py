@@ -38,7 +38,7 @@ def recommend_app(settings: Settings, processor: ClickProcessor, lease: Lease | 
     @app.on_partitions_revoked.connect  # type: ignore[untyped-decorator]
     async def revoked(app: faust.App, revoked: Any, **_: Any) -> None:
         failpoints.reached(failpoints.IN_REBALANCE)
-        processor.forget()
+        await processor.let_go()
 
     recoveries: set[asyncio.Task[None]] = set()
 

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from recsys.history import UserState
+from streams.agents.partition import ClickPartition
 from streams.log.base import NewRecord
 from streams.stores.redis import ListWrite
 
@@ -25,3 +27,25 @@ class Refreshes:
     is_appended: bool = False
     n_applied: int = 0
     n_refused: int = 0
+
+
+@dataclass
+class Touched:
+    """A user whom a batch has touched."""
+
+    owned: ClickPartition
+    state: UserState
+    changed: bool = False
+    wants_list: bool = False
+    is_replayed: bool = True
+    """Whether all its events are of a replay."""
+
+
+@dataclass
+class Counters:
+    """What the processor has done since it started, for metrics and the panel."""
+
+    applied: int = 0
+    refused: int = 0
+    lists: int = 0
+    batches: int = 0

@@ -63,7 +63,12 @@ class SafeConsumerMixin(Consumer):  # type: ignore[misc]
 
     async def on_partitions_revoked(self, revoked: Collection[TP]) -> None:
         """Finish what is being worked on and commit it; only then forget what was acked."""
-        await self._drain_and_commit(set(revoked))
+        if self.app.should_stop:
+            # Faust neither waits nor tells anybody: a batch in work would be written when it has another owner.
+            await self.app.on_partitions_revoked.send(set(revoked))
+            self._unacked_messages.clear()
+        else:
+            await self._drain_and_commit(set(revoked))
         for tp in revoked:
             self._delivered.pop(tp, None)
         await super().on_partitions_revoked(revoked)

@@ -107,6 +107,25 @@ class TestCommit:
             skipped.tracked = False
             assert app.consumer.ack(skipped) is is_taken
 
+    @pytest.mark.parametrize(("transport", "is_told"), [(stock.Transport, False), (Transport, True)])
+    async def test_faust_tells_nobody_of_a_rebalance_while_it_stops_and_we_do(
+        self, transport: Any, is_told: bool
+    ) -> None:
+        """What is in work then would be written when the partition has another owner."""
+        told: list[set[TP]] = []
+
+        async def note(app: Any, revoked: set[TP], **_: Any) -> None:
+            told.append(revoked)
+
+        with an_app(transport) as app:
+            app.on_partitions_revoked.connect(note)
+            app.consumer._unacked_messages.add(in_work := a_message(app, 4))
+            app._stopped.set()
+            with contextlib.suppress(AttributeError):  # Faust closes a client that has no such call
+                await app.consumer.on_partitions_revoked({AT})
+            assert told == ([{AT}] if is_told else [])
+            assert (in_work in app.consumer._unacked_messages) is not is_told
+
     @given(st.lists(st.tuples(st.sampled_from(["deliver", "ack", "seek", "commit"]), st.integers(0, 30)), min_size=30))
     def test_a_commit_passes_all_that_is_acked_and_nothing_else(self, steps: list[tuple[str, int]]) -> None:
         asyncio.run(_play(steps))

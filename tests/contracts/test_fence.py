@@ -5,15 +5,17 @@ import gc
 import time
 
 import pytest
+from mode.supervisors import CrashingSupervisor
 
 from recsys.errors import StateError
+from streams.agents.batches import ack, drained
 from streams.apps import make_app
 from streams.log.base import NewRecord, TopicSpec
 from streams.log.kafka import KafkaLog
 from streams.log.lease import Lease
 from streams.settings import Settings
 from tests.contracts.log_contract import read_all
-from tests.contracts.test_faust_kafka import noting, running, until
+from tests.contracts.test_faust_kafka import feed, noting, running, source, until
 
 SESSION_S = 6.0
 
@@ -142,3 +144,38 @@ async def test_the_lease_follows_the_membership_of_a_group(settings, out):
             held_until = first_lease._until_s
             await until(lambda: first_lease._until_s > held_until, "heartbeats renew the lease")
     assert not first_lease.is_held
+
+
+async def test_what_was_begun_before_a_rebalance_is_written_before_the_group_is_joined_anew(settings, out):
+    """The coordinator answers whoever it waits for, and the lease goes on meanwhile: else both would wait in vain."""
+    lease = Lease(SESSION_S)
+    log = await fenced(settings, lease)
+    begun, may_end, written = asyncio.Event(), asyncio.Event(), []
+    first = make_app(settings, "test", session_timeout_s=SESSION_S, lease=lease)
+
+    @first.agent(source(first, settings), concurrency=1, supervisor_strategy=CrashingSupervisor)
+    async def work(stream):
+        async for batch in drained(first, stream, limit=1):
+            begun.set()
+            await may_end.wait()
+            written.append(await log.append(record(settings, b"begun before")))
+            ack(batch)
+
+    async with running(first):
+        await until(lambda: lease.is_held, "the first member holds its lease")
+        await feed(out, settings, 0, 1)
+        await begun.wait()
+        term, at_rest_until_s = lease.term, lease._until_s
+        second = make_app(settings, "test", session_timeout_s=SESSION_S)
+        noting(second, settings, [])
+        second.finalize()
+        joining = asyncio.create_task(second.start())  # it returns when the first has joined anew
+        await until(lambda: lease._until_s > at_rest_until_s + SESSION_S / 2, "a rebalance renews the lease")
+        assert lease.term == term
+        may_end.set()
+        await until(lambda: written, "the record is written")
+        assert lease.term == term
+        await until(lambda: lease.term > term, "the group is joined anew")
+        await joining
+        await second.stop()
+    await log.stop()

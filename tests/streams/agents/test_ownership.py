@@ -9,6 +9,7 @@ from recsys.errors import UnavailableError
 from streams import retry, topics
 from streams.agents.relist import relist
 from tests.builders import a_click
+from tests.streams.agents.test_recommend import HeldUp
 from tests.streams.agents.test_recommend import bench as bench
 
 
@@ -88,3 +89,25 @@ async def test_what_was_waiting_when_the_partitions_went_is_never_written(bench,
     with contextlib.suppress(UnavailableError):
         await asyncio.wait_for(running, 10)
     assert {name: len(await bench.topic(name)) for name in before} == before
+
+
+@pytest.mark.parametrize("what", ["batch", "counts"])
+async def test_partitions_are_let_go_when_what_is_on_its_way_is_written(bench, what):
+    """Once the group is joined anew, what still waits to be written is a stranger's, and ends the process."""
+    log = bench.log
+    worker = bench.processor()
+    batch = await bench.produce(a_click())
+    if what == "counts":
+        assert await worker.process(batch)
+    worker._log = held = HeldUp(log)
+    writing = asyncio.create_task(worker.process(batch) if what == "batch" else worker.publish_trends())
+    await held.is_asked.wait()
+
+    letting_go = asyncio.create_task(worker.let_go())
+    await asyncio.wait([letting_go], timeout=0.05)
+    assert not letting_go.done()
+
+    held.may_go_on.set()
+    await asyncio.wait_for(letting_go, 10)
+    assert len(await bench.topic(topics.USER_STATE if what == "batch" else topics.TRENDS)) > 0
+    await writing

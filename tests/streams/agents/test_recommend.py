@@ -271,6 +271,18 @@ async def test_a_list_made_anew_waits_for_the_batches_that_have_its_user(bench: 
     assert versions == sorted(versions)
 
 
+async def test_a_list_made_anew_waits_for_a_batch_whose_turn_to_be_written_has_not_come(bench: Bench):
+    """It must wait in a way that lets others go on, or the batch is never written."""
+    processor = bench.processor()
+    folded = await processor.take(await bench.produce(a_click()))
+    anew = asyncio.create_task(processor.publish_anew(["ann"], partial(made_anew, bench, processor)))
+    await asyncio.sleep(0)
+
+    assert await processor.publish(folded)
+    await asyncio.wait_for(anew, 10)
+    assert len(await bench.topic(topics.RECOMMENDATIONS)) == 2
+
+
 async def test_what_was_folded_before_the_partitions_were_taken_away_is_not_written(bench: Bench):
     processor = bench.processor()
     folded = await processor.take(await bench.produce(a_click()))
