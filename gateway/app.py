@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 
 from fastapi import FastAPI, Request, Response
+from fastapi_offline import FastAPIOffline
 
 from gateway import problems
 from gateway.routes import items, operations, pages, recommendations, search, writes
@@ -16,16 +17,17 @@ SECURITY_HEADERS = {
     "Referrer-Policy": "same-origin",
     "Content-Security-Policy": "default-src 'self'; img-src 'self' https: http: data: blob:; frame-ancestors 'none'",
 }
-DOCS = ("/docs", "/redoc")
+DOCS = "/docs"
+"""Swagger UI, which has its script in the page."""
 
 
 def make_app(gateway: Gateway) -> FastAPI:
     """All routes over one gateway."""
-    app = FastAPI(
+    app: FastAPI = FastAPIOffline(
+        redoc_url=None,
         title="Freshet",
         version=version("freshet"),
         summary="Recommendations that follow the click.",
-        responses=problems.OPENAPI,
     )
     app.state.gateway = gateway
     problems.install(app)

@@ -11,7 +11,14 @@ MAX_BODY_BYTES = 8 << 20
 
 
 async def read_body(request: Request) -> bytes:
-    """The whole body; a 413 problem as soon as it is over 8 MiB."""
+    """The whole body; a 413 problem as soon as it is over 8 MiB, a 415 problem for a compressed one."""
+    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    if coding not in ("", "identity"):
+        raise ProblemError(
+            415,
+            "unsupported-content-encoding",
+            f"Send the body as it is, without Content-Encoding: {coding[:100]}; many small bodies do as well as one.",
+        )
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > MAX_BODY_BYTES:
         raise _too_large()

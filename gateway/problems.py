@@ -15,24 +15,38 @@ TOO_LARGE = frozenset({"too-large", "picture-too-large"})
 """Reasons that HTTP has a status of its own for, 413."""
 logger = logging.getLogger(__name__)
 RETRY_AFTER_S = "2"
+PROBLEM_TYPE = "application/problem+json"
 
-
-OPENAPI: dict[int | str, dict[str, Any]] = {
-    422: {
-        "description": "What was sent cannot be used; `detail` says why.",
-        "content": {
-            "application/problem+json": {
-                "schema": {
-                    "type": "object",
-                    "properties": {
-                        **{name: {"type": "string"} for name in ("type", "title", "detail", "code")},
-                        "status": {"type": "integer"},
-                    },
-                }
-            }
-        },
-    }
+_SCHEMA = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "code"],
+    "properties": {
+        **{name: {"type": "string"} for name in ("type", "title", "detail", "code")},
+        "status": {"type": "integer"},
+    },
 }
+_DESCRIPTIONS = {
+    401: "No API key came with the request, or one that is not known here.",
+    403: "The API key's role may not do this.",
+    404: "There is no such product, or it is hidden.",
+    413: "The body, a message or a picture is too large.",
+    415: "The body is not of a type that is understood here, or compressed.",
+    422: "What was sent cannot be used; `detail` says why.",
+    503: "The broker, Redis or a network is not there now; nothing is lost, ask again.",
+}
+
+
+_SENTENCES = {
+    404: "There is nothing at this address; /openapi.json describes every route.",
+    405: "This address does not take {method}; /openapi.json describes every route.",
+}
+"""For what the router itself refuses."""
+
+
+def described(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI for the problems that a route may answer with."""
+    content = {PROBLEM_TYPE: {"schema": _SCHEMA}}
+    return {status: {"description": _DESCRIPTIONS[status], "content": content} for status in statuses}
 
 
 class ProblemError(Exception):
@@ -47,7 +61,7 @@ def problem(status: int, code: str, detail: str, **members: Any) -> JSONResponse
     """A problem-details response (RFC 9457, section 3); `members` are extensions."""
     body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail, "code": code}
     headers = {"Retry-After": RETRY_AFTER_S} if status in (429, 503) else None
-    return JSONResponse(body | members, status, headers, media_type="application/problem+json")
+    return JSONResponse(body | members, status, headers, media_type=PROBLEM_TYPE)
 
 
 def install(app: FastAPI) -> None:
@@ -60,7 +74,10 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def on_http(request: Request, error: HTTPException) -> JSONResponse:
         code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
-        return problem(error.status_code, code, str(error.detail))
+        detail = _SENTENCES.get(error.status_code, str(error.detail))
+        answer = problem(error.status_code, code, detail.format(method=request.method))
+        answer.headers.update(error.headers or {})
+        return answer
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid(request: Request, error: RequestValidationError) -> JSONResponse:

@@ -78,7 +78,7 @@ class Outside:
 async def outside(settings: Settings) -> AsyncIterator[Outside]:
     """Open the log and Redis, waiting for them as long as it takes, and see that all topics are right."""
     log = open_log(settings)
-    await named(f"the broker, {settings.broker}", until_available(log.start))
+    await until_available(log.start)  # which says itself what it waits for
     try:
         await named("the topics", until_available(lambda: ensure_topics(log, settings)))
         async with open_redis(settings) as store:

@@ -203,9 +203,22 @@ def read_settings(**overrides: Any) -> Settings:
     try:
         return Settings(**overrides)
     except ValidationError as error:
-        parts = []
-        for problem in error.errors():
-            where = ".".join(str(part) for part in problem["loc"])
-            message = problem["msg"].removeprefix("Value error, ")
-            parts.append(f"{PREFIX + where.upper()}: {message}" if where else message)
+        parts = [_sentence(problem["loc"], problem["type"], problem["msg"]) for problem in error.errors()]
         raise ConfigError("A setting is wrong: " + "; ".join(parts) + ".") from error
+
+
+def _sentence(location: tuple[str | int, ...], kind: str, message: str) -> str:
+    """What is wrong with a setting, by the name that it has where it stands."""
+    message = message.removeprefix("Value error, ")
+    if not location:
+        return message
+    key = str(location[0])
+    file = os.environ.get(f"{PREFIX}CONFIG", "")
+    if not file or PREFIX + key.upper() in os.environ:
+        return f"{PREFIX}{'.'.join(map(str, location)).upper()}: {message}"
+    where = f"{'.'.join(map(str, location))} in {file}"
+    if kind != "extra_forbidden":
+        return f"{where}: {message}"
+    meant = key.lower().replace("-", "_").removeprefix(PREFIX.lower())
+    hint = f"write {meant}" if meant in Settings.model_fields else "docs/settings.md has those there are"
+    return f"{where} names no setting of Freshet; {hint}"

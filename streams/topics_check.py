@@ -1,6 +1,8 @@
 """Topics as they should be: created when missing, refused when wrong."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from recsys.errors import ConfigError
 from streams.log.base import Log, NewRecord, TopicSpec
@@ -8,6 +10,7 @@ from streams.log.ranges import chunks
 from streams.settings import Settings
 from streams.topics import ACTIVITIES, CLICKS, LAYOUT, PRODUCTS, all_topics
 
+T = TypeVar("T")
 KEPT_STATE_OF = (PRODUCTS, CLICKS, ACTIVITIES)
 """Topics whose keys' state stands in topics partitioned alike."""
 
@@ -36,14 +39,12 @@ async def ensure_topics(log: Log, settings: Settings) -> TopicReport:
     """
     wanted = all_topics(settings)
     found = await log.describe(spec.name for spec in wanted)
-    wrong = [problem for spec in wanted if spec.name in found for problem in _problems(spec, found[spec.name])]
-    if wrong:
+    if wrong := _problems([(spec, found[spec.name]) for spec in wanted if spec.name in found]):
         raise ConfigError(" ".join(wrong))
     layout = settings.topic_prefix + LAYOUT
     begun = await _begun(log, layout) if layout in found else {}
-    moved = [problem for spec in wanted if (problem := _moved(spec, begun.get(spec.name)))]
-    if moved:
-        raise ConfigError(" ".join(moved))
+    if moved := _moved([(spec, begun[spec.name]) for spec in wanted if spec.name in begun]):
+        raise ConfigError(moved)
     missing = [spec for spec in wanted if spec.name not in found]
     if missing:
         await log.create(missing)
@@ -56,20 +57,42 @@ async def ensure_topics(log: Log, settings: Settings) -> TopicReport:
     return TopicReport(tuple(sorted(found)), tuple(sorted(spec.name for spec in missing)))
 
 
-def _problems(wanted: TopicSpec, found: TopicSpec) -> list[str]:
+def _problems(topics: Sequence[tuple[TopicSpec, TopicSpec]]) -> list[str]:
+    """A sentence for each thing that is wrong, with all topics where it is; `topics` as wanted and as found."""
     problems = []
-    if found.partitions != wanted.partitions:
+    sizes = [(wanted.name, (found.partitions, wanted.partitions)) for wanted, found in topics]
+    if parts := [
+        f"{_have(names)} {had} partitions, expected {expected}" for (had, expected), names in _differing(sizes).items()
+    ]:
         problems.append(
-            f"Topic {wanted.name} has {found.partitions} partitions, expected {wanted.partitions}: set "
-            f"FRESHET_PARTITIONS to the number it was created with, or choose another FRESHET_TOPIC_PREFIX."
+            f"{'; '.join(parts)}: set FRESHET_PARTITIONS to the number created with, or choose another "
+            f"FRESHET_TOPIC_PREFIX."
         )
-    if set(found.cleanup.split(",")) != set(wanted.cleanup.split(",")):
+    cleanups = [(wanted.name, (_cleanup(found), _cleanup(wanted))) for wanted, found in topics]
+    for (had, expected), names in _differing(cleanups).items():
         problems.append(
-            f"Topic {wanted.name} has cleanup.policy {found.cleanup}, expected {wanted.cleanup}: set it so with "
-            f"`kafka-configs.sh --alter --topic {wanted.name} --add-config cleanup.policy=[{wanted.cleanup}]`, "
-            f"or choose another FRESHET_TOPIC_PREFIX."
+            f"{_have(names)} cleanup.policy {had}, expected {expected}: set it so with "
+            f"`kafka-configs.sh --alter --topic {names[0]} --add-config cleanup.policy=[{expected}]`"
+            f"{' for each' if len(names) > 1 else ''}, or choose another FRESHET_TOPIC_PREFIX."
         )
     return problems
+
+
+def _differing(topics: Iterable[tuple[str, tuple[T, T]]]) -> dict[tuple[T, T], list[str]]:
+    """The names of topics by what they have and should have, where these differ."""
+    differing: dict[tuple[T, T], list[str]] = {}
+    for name, (had, expected) in topics:
+        if had != expected:
+            differing.setdefault((had, expected), []).append(name)
+    return differing
+
+
+def _cleanup(spec: TopicSpec) -> str:
+    return ",".join(sorted(spec.cleanup.split(",")))
+
+
+def _have(names: Sequence[str]) -> str:
+    return f"Topic {names[0]} has" if len(names) == 1 else f"Topics {', '.join(names)} have"
 
 
 async def _begun(log: Log, layout: str) -> dict[str, int]:
@@ -84,11 +107,16 @@ async def _begun(log: Log, layout: str) -> dict[str, int]:
     return begun
 
 
-def _moved(wanted: TopicSpec, begun: int | None) -> str:
-    if begun is None or begun == wanted.partitions:
+def _moved(topics: Iterable[tuple[TopicSpec, int]]) -> str:
+    """A sentence on topics that have other partitions than when what was kept of them was begun."""
+    moved = _differing((spec.name, (spec.partitions, begun)) for spec, begun in topics)
+    if not moved:
         return ""
+    parts = [
+        f"{_have(names)} {had} partitions, and what was kept was begun with {begun}"
+        for (had, begun), names in moved.items()
+    ]
     return (
-        f"Topic {wanted.name} has {wanted.partitions} partitions, and what was kept of it was begun with {begun}: its "
-        f"keys go to other partitions now, where their state is not. Make the topic anew with {begun}, or choose "
-        f"another FRESHET_TOPIC_PREFIX and send its messages again."
+        f"{'; '.join(parts)}: keys go to other partitions now, where their state is not. Make such a topic anew with "
+        f"as many as before, or choose another FRESHET_TOPIC_PREFIX and send the messages again."
     )

@@ -6,19 +6,22 @@ import msgspec
 from fastapi import APIRouter, Query, Request, Response
 
 from gateway.access import READ
-from gateway.problems import ProblemError
+from gateway.paths import ITEM_ID
+from gateway.problems import ProblemError, described
 from gateway.state import Gateway
 from recsys.events import Product
 from recsys.filters import Filter
 from recsys.history import UserState
 from recsys.together import complements
+from streams.wire.limits import check_id
 from streams.wire.product import encode_product
 
-router = APIRouter(tags=["items"], dependencies=[READ])
+router = APIRouter(tags=["items"], dependencies=[READ], responses=described(401, 403, 422, 503))
+UNKNOWN = described(404)
 N = Annotated[int, Query(ge=1, le=100)]
 
 
-@router.get("/v1/items/{item_id:path}/similar")
+@router.get(f"/v1/items/{ITEM_ID}/similar", responses=UNKNOWN)
 async def similar_items(
     request: Request, item_id: str, n: N = 10, kind: Literal["similar", "complement"] = "similar"
 ) -> dict[str, Any]:
@@ -32,7 +35,7 @@ async def similar_items(
     return {"items": [msgspec.to_builtins(hit) for hit in hits]}
 
 
-@router.get("/v1/items/{item_id:path}")
+@router.get(f"/v1/items/{ITEM_ID}", responses=UNKNOWN)
 async def item(request: Request, item_id: str) -> Response:
     """One product; 404 for one that is unknown, deleted or hidden."""
     gateway: Gateway = request.app.state.gateway
@@ -53,6 +56,7 @@ async def trending(
 
 
 def _known(gateway: Gateway, item_id: str) -> Product:
+    check_id("item_id", item_id)
     product = gateway.views.catalogue.get(item_id)
     if product is None or not product.available:
         raise ProblemError(404, "unknown-item", "There is no such product, or it is hidden.")

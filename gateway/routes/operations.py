@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from gateway.access import ADMIN
+from gateway.problems import described
 from gateway.state import Gateway
 
 router = APIRouter(tags=["operations"])
@@ -44,7 +45,7 @@ async def readyz(request: Request, response: Response) -> dict[str, Any]:
     }
 
 
-@router.get("/metrics", dependencies=[ADMIN])
+@router.get("/metrics", dependencies=[ADMIN], responses=described(401, 403))
 async def metrics(request: Request) -> Response:
     """Prometheus text."""
     gateway: Gateway = request.app.state.gateway

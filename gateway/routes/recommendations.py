@@ -10,6 +10,8 @@ from fastapi.responses import StreamingResponse
 
 from gateway.access import READ
 from gateway.bodies import json_body
+from gateway.paths import USER_ID
+from gateway.problems import described
 from gateway.state import Gateway
 from recsys.errors import EventError
 from recsys.events import Action, Click
@@ -21,7 +23,7 @@ from streams.wire.limits import check_id
 from streams.wire.lists import encode_list
 from streams.wire.times import read_time
 
-router = APIRouter(tags=["recommendations"], dependencies=[READ])
+router = APIRouter(tags=["recommendations"], dependencies=[READ], responses=described(401, 403, 422, 503))
 N = Annotated[int, Query(ge=1, le=100)]
 PING_S = 15.0
 MOST_GUEST_ITEMS = 200
@@ -66,7 +68,7 @@ _SESSION_SCHEMA = {
 _OPENAPI = {"requestBody": {"content": {JSON: {"schema": _SESSION_SCHEMA}}}}
 
 
-@router.get("/v1/users/{user_id:path}/recommendations")
+@router.get(f"/v1/users/{USER_ID}/recommendations")
 async def recommendations(
     request: Request,
     user_id: str,
@@ -84,7 +86,7 @@ async def recommendations(
     return Response(encode_list(made), media_type=JSON)
 
 
-@router.post("/v1/sessions/recommendations", openapi_extra=_OPENAPI)
+@router.post("/v1/sessions/recommendations", responses=described(413, 415), openapi_extra=_OPENAPI)
 async def session_recommendations(request: Request) -> Response:
     """A list for a guest, from what the guest did; nothing is kept."""
     gateway: Gateway = request.app.state.gateway
@@ -114,7 +116,7 @@ def _state_of(session: GuestSession, gateway: Gateway) -> UserState:
     return state
 
 
-@router.get("/v1/users/{user_id:path}/stream")
+@router.get(f"/v1/users/{USER_ID}/stream")
 async def stream(request: Request, user_id: str, n: N = 10) -> StreamingResponse:
     """Server-sent events: the list now, and each time it changes; `id` is its version."""
     gateway: Gateway = request.app.state.gateway

@@ -8,6 +8,7 @@ from starlette.datastructures import UploadFile
 
 from gateway.access import READ
 from gateway.bodies import MAX_BODY_BYTES, json_body, read_body
+from gateway.problems import described
 from gateway.state import Gateway
 from recsys.errors import EncodingError, EventError
 from recsys.filters import parse_filter
@@ -16,7 +17,7 @@ from recsys.suggest import suggest
 from streams.pictures import PictureFetcher
 from streams.wire.limits import check_id
 
-router = APIRouter(tags=["search"], dependencies=[READ])
+router = APIRouter(tags=["search"], dependencies=[READ], responses=described(401, 403, 422, 503))
 MOST_TEXT = 512
 MOST_PARTS = 10
 
@@ -78,7 +79,7 @@ _OPENAPI = {
 }
 
 
-@router.post("/v1/search", openapi_extra=_OPENAPI)
+@router.post("/v1/search", responses=described(413, 415), openapi_extra=_OPENAPI)
 async def search_products(request: Request) -> dict[str, Any]:
     """Products that answer the text, the picture, or both, cut by the filter; best first."""
     gateway: Gateway = request.app.state.gateway

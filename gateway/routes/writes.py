@@ -11,7 +11,8 @@ from fastapi.responses import JSONResponse
 
 from gateway.access import WRITE
 from gateway.bodies import json_body, json_request
-from gateway.problems import TOO_LARGE, ProblemError
+from gateway.paths import ITEM_ID
+from gateway.problems import TOO_LARGE, ProblemError, described
 from gateway.state import Gateway
 from recsys.errors import EventError
 from streams import topics
@@ -22,10 +23,12 @@ from streams.wire.activity import parse_activity
 from streams.wire.click import REPLAYED, encode_click, parse_click
 from streams.wire.click_spellings import expand_click
 from streams.wire.cloud_events import cloud_event_headers
-from streams.wire.limits import MAX_DEPTH, check_id
+from streams.wire.limits import check_id
 from streams.wire.product import encode_product, parse_product
+from streams.wire.reading import malformed
 
-router = APIRouter(tags=["events"], dependencies=[WRITE])
+router = APIRouter(tags=["events"], dependencies=[WRITE], responses=described(401, 403, 422, 503))
+BODY = described(413, 415)
 MOST_AT_ONCE = 1_000
 IdempotencyKey = Annotated[str | None, Header(max_length=256)]
 Replay = Annotated[str | None, Header(max_length=8)]
@@ -44,7 +47,7 @@ class Accepted:
     refused: list[dict[str, Any]]
 
 
-@router.post("/v1/products", status_code=202, openapi_extra=json_request("product"))
+@router.post("/v1/products", status_code=202, responses=BODY, openapi_extra=json_request("product"))
 async def put_products(
     request: Request, idempotency_key: IdempotencyKey = None, freshet_resent: Resent = None
 ) -> Response:
@@ -59,7 +62,7 @@ async def put_products(
     return await _take(request, idempotency_key, topics.PRODUCTS, to_records)
 
 
-@router.delete("/v1/products/{item_id:path}", status_code=202)
+@router.delete(f"/v1/products/{ITEM_ID}", status_code=202)
 async def delete_product(request: Request, item_id: str) -> dict[str, int]:
     """Delete a product: it is gone from every answer within a second."""
     gateway: Gateway = request.app.state.gateway
@@ -68,7 +71,7 @@ async def delete_product(request: Request, item_id: str) -> dict[str, int]:
     return {"accepted": 1}
 
 
-@router.post("/v1/clicks", status_code=202, openapi_extra=json_request("click"))
+@router.post("/v1/clicks", status_code=202, responses=BODY, openapi_extra=json_request("click"))
 async def put_clicks(
     request: Request,
     idempotency_key: IdempotencyKey = None,
@@ -98,7 +101,7 @@ async def put_clicks(
     return await _take(request, idempotency_key, topics.CLICKS, to_records)
 
 
-@router.post("/v1/activities", status_code=202, openapi_extra=json_request("activity"))
+@router.post("/v1/activities", status_code=202, responses=BODY, openapi_extra=json_request("activity"))
 async def put_activities(request: Request, idempotency_key: IdempotencyKey = None) -> Response:
     """Report ActivityStreams 2.0 activities of a social app: one object or a list of at most 1,000."""
     gateway: Gateway = request.app.state.gateway
@@ -155,10 +158,9 @@ def _split(body: bytes) -> list[bytes]:
         return [body]
     try:
         objects = msgspec.json.decode(body, type=list[msgspec.Raw])
-    except RecursionError as error:
-        raise ProblemError(422, "too-deep", f"The body nests deeper than {MAX_DEPTH} levels.") from error
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise ProblemError(422, "malformed-json", f"The body is no JSON list of objects: {error}.") from error
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        ours = malformed(error)
+        raise ProblemError(422, ours.reason, ours.text) from error
     if len(objects) > MOST_AT_ONCE:
         raise ProblemError(413, "too-many", f"The body holds {len(objects)} objects; send at most {MOST_AT_ONCE}.")
     return [bytes(raw) for raw in objects]

@@ -1,6 +1,7 @@
 """How to reach and convince a Kafka, said once for aiokafka, kafka-python and Faust; and its administration."""
 
 import asyncio
+import logging
 import ssl
 import time
 from collections.abc import Callable
@@ -18,6 +19,14 @@ SCRAM = "SCRAM-SHA-512"
 REQUEST_TIMEOUT_MS = 30_000
 RETRY_S = 0.2
 """Between two tries of a request to a broker that does not answer."""
+ATTEMPT_S = 10.0
+"""For one connection and what is said at its beginning; a broker that collects garbage takes some seconds."""
+SAID_AFTER_S = 3.0
+"""Who watches the start should know sooner than when patience ends what it hangs on."""
+SILENT = (
+    "nothing there answers as a Kafka does (are the host and port of FRESHET_BROKER right, and FRESHET_KAFKA_SECURITY?)"
+)
+logger = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
 
@@ -70,7 +79,7 @@ def connection_options(settings: Settings) -> dict[str, Any]:
 
 
 async def log_in(options: dict[str, Any], patience_s: float) -> None:
-    """Return once a broker has let us in, by one connection that is closed again.
+    """Return once a broker has let us in, by one connection that is closed again; says after 3 s what it waits for.
 
     Both clients hide a refused password or certificate behind "cannot connect"; a connection by hand says it.
 
@@ -83,19 +92,31 @@ async def log_in(options: dict[str, Any], patience_s: float) -> None:
     """
     others = {name: value for name, value in options.items() if name != "bootstrap_servers"}
     deadline = time.monotonic() + patience_s
-    while True:
-        for address in options["bootstrap_servers"]:
-            host, _, port = address.rpartition(":")
-            try:
-                connection = await create_conn(host, int(port), **others)
-            except FOREIGN as error:
-                ours = as_ours(error, f"connecting to {address}")
-                if not isinstance(ours, UnavailableError) or time.monotonic() > deadline:
-                    raise ours from error
-            else:
-                connection.close()
-                return
-        await asyncio.sleep(RETRY_S)
+    attempt_s = min(ATTEMPT_S, patience_s)
+    fault = SILENT
+    addresses = ", ".join(options["bootstrap_servers"])
+    saying = asyncio.get_running_loop().call_later(
+        SAID_AFTER_S, lambda: logger.warning("Waiting for Kafka at %s: %s.", addresses, fault)
+    )
+    try:
+        while True:
+            for address in options["bootstrap_servers"]:
+                host, _, port = address.rpartition(":")
+                try:
+                    async with asyncio.timeout(attempt_s):
+                        connection = await create_conn(host, int(port), **others)
+                except FOREIGN as error:
+                    fault = SILENT if isinstance(error, TimeoutError) else str(error)
+                    told = TimeoutError(SILENT) if isinstance(error, TimeoutError) else error
+                    ours = as_ours(told, f"connecting to {address}")
+                    if not isinstance(ours, UnavailableError) or time.monotonic() > deadline:
+                        raise ours from error
+                else:
+                    connection.close()
+                    return
+            await asyncio.sleep(RETRY_S)
+    finally:
+        saying.cancel()
 
 
 class _Client(KafkaAdminClient):  # type: ignore[misc]

@@ -21,6 +21,13 @@ def malformed(error: Exception) -> EventError:
         return EventError("too-deep", f"The message nests deeper than {MAX_DEPTH} levels.")
     if isinstance(error, msgspec.ValidationError):
         return EventError("out-of-range", "A number in the message is out of range.")
+    if "surrogate" in str(error):
+        return EventError(
+            "malformed-json",
+            "A string of the message holds half a character (\\ud800 to \\udfff alone): send UTF-8, or both halves.",
+        )
+    if "truncated" in str(error):
+        return EventError("malformed-json", "The message is not JSON: it ends too early.")
     return EventError("malformed-json", f"The message is not JSON: {error}.")
 
 
@@ -33,6 +40,8 @@ def decode_object(value: bytes) -> dict[str, object]:
         `too-large`, `not-utf8`, `too-deep`, `malformed-json`, `out-of-range` (a number), `not-an-object`.
     """
     check_bytes(value)
+    if not value or value.isspace():
+        raise EventError("malformed-json", "The message is empty; it must be one JSON object.")
     try:
         decoded = _decoder.decode(value)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import gzip
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -302,14 +304,76 @@ async def test_health_readiness_metrics_and_openapi(door: Harness):
     assert "freshet_http_requests_total" in (await door.client.get("/metrics")).text
     paths = (await door.client.get("/openapi.json")).json()["paths"]
     assert {"/v1/products", "/v1/clicks", "/v1/search", "/v1/trending", "/healthz"} <= set(paths)
-    assert (await door.client.get("/docs")).status_code == 200
+
+
+async def test_the_description_names_the_problems_that_a_route_may_answer_with(door: Harness):
+    paths = (await door.client.get("/openapi.json")).json()["paths"]
+
+    def problems(method: str, path: str) -> set[str]:
+        answers = paths[path][method]["responses"]
+        return {status for status, answer in answers.items() if "application/problem+json" in answer.get("content", {})}
+
+    always = {"401", "403", "422", "503"}
+    assert problems("get", "/v1/trending") == always
+    assert problems("get", "/v1/items/{item_id}") == problems("get", "/v1/items/{item_id}/similar") == always | {"404"}
+    for path in ("/v1/products", "/v1/clicks", "/v1/activities", "/v1/search", "/v1/sessions/recommendations"):
+        assert problems("post", path) == always | {"413", "415"}
+    assert problems("get", "/metrics") == {"401", "403"}
+    assert problems("get", "/healthz") == set()
+
+
+async def test_the_page_that_describes_the_routes_needs_nobody_else(door: Harness):
+    page = await door.client.get("/docs")
+    assert page.status_code == 200
+    assert "://" not in page.text
+
+    files = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert [file for file in files if file.endswith(".js")]
+    for file in files:
+        assert (await door.client.get(file)).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/v1/items/{}", "/v1/items/{}/similar", "/v1/users/{}/recommendations"])
+@pytest.mark.parametrize("bad_id", ["a%0Ab", "a%0A", "%0A", "a%0D%0Ab", "a%00", "a%7F", "x" * 300])
+async def test_what_is_no_id_in_a_path_is_told_so(door: Harness, path: str, bad_id: str):
+    assert problem_of(await door.client.get(path.format(bad_id)), 422)["code"] == "invalid-id"
+
+
+async def test_what_is_no_id_is_not_deleted(door: Harness):
+    assert problem_of(await door.client.delete("/v1/products/a%0Ab"), 422)["code"] == "invalid-id"
+    assert await records_of(door, topics.PRODUCTS) == []
+
+
+@pytest.mark.parametrize("route", ["/v1/products", "/v1/clicks", "/v1/search", "/v1/sessions/recommendations"])
+async def test_a_compressed_body_is_415_and_told_what_to_do(door: Harness, route: str):
+    headers = {"content-type": "application/json", "content-encoding": "gzip"}
+    answer = await door.client.post(route, content=gzip.compress(b"{}"), headers=headers)
+
+    assert "without Content-Encoding" in problem_of(answer, 415)["detail"]
+
+
+@pytest.mark.parametrize("route", ["/v1/products", "/v1/clicks"])
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"", "is empty"),
+        (b" \n", "is empty"),
+        (b'{"item_id":', "ends too early"),
+        (b'{"item_id": "\\ud800", "title": "x"}', "half a character"),
+        (b'[{"item_id": "\\udc00x", "title": "x"}]', "half a character"),
+    ],
+)
+async def test_a_body_that_is_no_json_is_told_so_in_plain_words(door: Harness, route: str, body: bytes, words: str):
+    answer = await door.client.post(route, content=body, headers={"content-type": "application/json"})
+
+    assert answer.status_code == 422
+    assert words in answer.text
 
 
 async def test_unknown_routes_and_bad_parameters_are_problems(door: Harness):
     problem_of(await door.client.get("/v1/nothing"), 404)
     problem_of(await door.client.get("/v1/users/ann/recommendations", params={"n": 0}), 422)
     problem_of(await door.client.get("/v1/users/ann/recommendations", params={"n": 1000}), 422)
-    problem_of(await door.client.get("/v1/users/a%0Ab/recommendations"), 404)
     problem_of(await door.client.get(f"/v1/users/{'a' * 300}/recommendations"), 422)
     problem_of(await door.client.get("/v1/items/unknown"), 404)
     problem_of(await door.client.get("/media/../../etc/passwd"), 404)

@@ -49,15 +49,27 @@ async def test_a_wrong_number_of_partitions_is_named_and_nothing_is_made(
     assert await log.describe([feed]) == {}
 
 
+async def test_many_wrong_topics_are_one_sentence_that_lists_them(log_and_settings: tuple[Log, Settings]) -> None:
+    log, settings = log_and_settings
+    await ensure_topics(log, settings)
+
+    with pytest.raises(ConfigError) as refused:
+        await ensure_topics(log, settings.model_copy(update={"partitions": 3}))
+    sentence = str(refused.value)
+    several = [f"{settings.topic_prefix}{name}" for name in ("products", "clicks", "catalog", "user-state")]
+    assert not [name for name in several if sentence.count(f"{name}") != 1]
+    assert sentence.count("have 2 partitions, expected 3") == 1
+    assert sentence.count("FRESHET_PARTITIONS") == 1
+
+
 async def test_topics_that_were_given_more_partitions_than_their_state_is_refused(
     log_and_settings: tuple[Log, Settings],
 ) -> None:
     log, settings = log_and_settings
     await ensure_topics(log, settings)
-    begun = f"{settings.topic_prefix}clicks"
     more = GivenMorePartitions(log, 2)
 
-    with pytest.raises(ConfigError, match=f"{begun} has 4 partitions, and what was kept of it was begun with 2"):
+    with pytest.raises(ConfigError, match="have 4 partitions, and what was kept was begun with 2"):
         await ensure_topics(more, settings.model_copy(update={"partitions": 4}))
 
 
