@@ -4,9 +4,10 @@ import asyncio
 import os
 import signal
 
-from benchmarks.chaos_shop import Row, Shop, require
+from benchmarks.chaos_shop import SETTLED_S, Row, Shop, require
 from streams import failpoints
 from tests.end_to_end.deployment import Part, until
+from tests.services.proxy import Fault, Proxy
 
 SESSION_S = 10.0
 
@@ -69,8 +70,7 @@ async def zombies(shop: Shop, cycles: int) -> None:
             await shop.moves_on()
             shop.signal(victim, signal.SIGCONT)
             await asyncio.sleep(shop.rng.uniform(1.0, 4.0))
-            await shop.revive()
-            await victim.wait_ready()
+            await shop.until_ready(victim)
 
 
 async def broker(shop: Shop, cycles: int) -> None:
@@ -88,6 +88,26 @@ async def broker(shop: Shop, cycles: int) -> None:
                 await worker.wait_ready(30.0)
     require([worker.pid for worker in shop.workers] == pids, "a worker was started again")
     require(len(shop.running) == 2, "a worker has ended while the broker was away")
+
+
+async def network(shop: Shop, cycles: int) -> None:
+    """One of two workers reaches the broker by a network that is cut, half-open or slow for a while."""
+    proxy = Proxy(shop.broker.proxy, shop.broker.behind_proxy)
+    faults: list[Fault] = ["half-open", "cut", "slow"]
+    async with proxy.running():
+        await shop.start(1)
+        behind = shop.add_worker(FRESHET_BROKER=f"kafka://127.0.0.1:{proxy.port}")
+        await behind.wait_ready()
+        async with shop.load.running():
+            for cycle in range(cycles):
+                await shop.moves_on()
+                async with proxy.fault(faults[cycle % len(faults)]):
+                    await asyncio.sleep(SESSION_S * shop.rng.choice((0.5, 1.2, 1.5)))
+                    await shop.moves_on()
+                await shop.until_ready(behind)
+            await shop.moves_on()
+        await stop(behind)
+        shop.workers.remove(behind)
 
 
 async def redis(shop: Shop, cycles: int) -> None:
@@ -173,7 +193,7 @@ async def duplicates(shop: Shop, cycles: int) -> None:
 
 
 async def points(shop: Shop, cycles: int) -> None:
-    """A worker is killed at each of the twelve named points, `cycles` times, and started again."""
+    """A worker is killed at each of the twelve named points, one after the other, `cycles` times."""
     shop.load.poison = 0.1
     await shop.start(1)
     embed = shop.deployment.start("worker", "--role", "embed", "--no-supervise")
@@ -181,24 +201,24 @@ async def points(shop: Shop, cycles: int) -> None:
     (worker,) = shop.workers
     command = list(worker.service.command)
     async with shop.load.running():
+        await shop.moves_on()
+        await stop(worker)
         for cycle in range(cycles):
             for point in failpoints.POINTS:
-                worker.service.kill()
                 await shop.add_products(f"{point}-{cycle}")
-                count = COUNTS.get(point) or shop.rng.randint(1, 4)
-                worker.service.command = killed_at(command, point, count)
+                worker.service.command = killed_at(command, point, COUNTS.get(point) or shop.rng.randint(1, 4))
                 worker.start()
                 if point == failpoints.IN_REBALANCE:
                     await shop.moves_on()
                     shop.add_worker()
-                await until(lambda: not worker.is_running, f"the worker is killed at {point}", 60.0)
+                await until(lambda: not worker.is_running, f"the worker is killed at {point}", SETTLED_S)
                 code = worker.service.exit_code
                 require(code == -signal.SIGKILL, f"{point}: the worker ended with {code}: {worker.service.log_tail(5)}")
                 if point == failpoints.IN_REBALANCE:
                     await stop(shop.workers.pop())
-                worker.service.command = command
-                worker.start()
-                await shop.moves_on()
+        worker.service.command = command
+        worker.start()
+        await shop.moves_on()
     require(embed.is_running, "the embed worker has ended")
 
 
@@ -218,6 +238,7 @@ ROWS: dict[str, tuple[Row, int]] = {
     "zombies": (zombies, 1),
     "points": (points, 1),
     "broker": (broker, 1),
+    "network": (network, 2),
     "redis": (redis, 2),
     "poison": (poison, 5_000),
     "duplicates": (duplicates, 50),

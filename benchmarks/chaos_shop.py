@@ -148,6 +148,15 @@ class Shop:
             if not worker.is_running:
                 worker.start()
 
+    async def until_ready(self, worker: Part) -> None:
+        """Wait until a worker that may end, and is started again then, is ready."""
+
+        async def is_ready() -> bool:
+            await self.revive()
+            return (await worker.answer("/readyz"))[0] == 200
+
+        await until(is_ready, f"{worker.name} is ready", SETTLED_S, every_s=0.5)
+
     def signal(self, worker: Part, number: signal.Signals) -> None:
         os.kill(worker.pid, number)
 
@@ -230,9 +239,8 @@ class Shop:
         }
 
         found = await until(published, "all counts are published", SETTLED_S, every_s=0.5)
-        found = {partition: counts for partition, counts in found.items() if counts}
-        expected = {partition: counts for partition, counts in reference.counts.items() if counts}
-        require(found == expected, f"the counts differ from the reference: {first_difference(found, expected)}")
+        difference = first_difference(found, reference.counts)
+        require(not difference, f"the counts differ from the reference: {difference}")
 
     async def _lists(self, lists: Sequence[Record], reference: ClicksReference) -> None:
         """Redis and the topic hold a list of each user that has the user's newest click that makes one."""
@@ -268,14 +276,16 @@ def letters_of(records: Sequence[Record]) -> dict[tuple[int, int], str]:
 
 
 def first_difference(found: Mapping[int, Any], expected: Mapping[int, Any]) -> str:
-    """The first item whose counts are not the reference's, and how many there are."""
+    """The first item whose counts are not the reference's, and how many there are; "" where all are."""
     wrong = [
         (partition, item_id, found.get(partition, {}).get(item_id), expected.get(partition, {}).get(item_id))
         for partition in sorted({*found, *expected})
         for item_id in sorted({*found.get(partition, {}), *expected.get(partition, {})})
         if found.get(partition, {}).get(item_id) != expected.get(partition, {}).get(item_id)
     ]
-    return f"{len(wrong)} items in partitions {sorted({one[0] for one in wrong})}, the first {wrong[0]}"
+    return (
+        f"{len(wrong)} items in partitions {sorted({one[0] for one in wrong})}, the first {wrong[0]}" if wrong else ""
+    )
 
 
 def require(condition: bool, text: str) -> None:

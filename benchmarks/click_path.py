@@ -165,7 +165,7 @@ async def _measure_plain(settings: Settings, clicks: Clicks, seconds: float, n: 
     child.answer()
     await clicks.send(1_000)
     child.ask("until", 1_000)
-    backlog = await _run_backlog(child, clicks, n)
+    backlog = await hold_still(child, clicks, n, clicks.n_sent + n)
     before = clicks.n_sent
     await clicks.send_steadily(seconds, lambda user, sent_ns: None)
     await asyncio.to_thread(child.ask, "until", clicks.n_sent)
@@ -189,9 +189,9 @@ async def _measure_ours(
     await asyncio.to_thread(child.ask, "until", clicks.n_sent)
     await asyncio.to_thread(child.ask, "idle")
     await _until_redis_is_whole(settings)
-    backlog = await _run_backlog(child, clicks, n)
+    backlog = await hold_still(child, clicks, n, clicks.n_sent + n)
     await asyncio.to_thread(child.ask, "idle")
-    latencies_ms = await _listen(settings, clicks, seconds)
+    latencies_ms = await listen(settings, clicks, seconds)
     steps = await asyncio.to_thread(child.stop)
     return Measured(
         n_products,
@@ -221,13 +221,18 @@ def users_per_event(batch: float) -> float:
     return float(USERS * (1 - (1 - 1 / USERS) ** batch) / batch)
 
 
-async def _run_backlog(child: Child, clicks: Clicks, n: int) -> Backlog:
-    """Hold the process still while the backlog is appended, so that the two do not compete."""
+async def hold_still(child: Child, clicks: Clicks, n: int, until: int) -> Backlog:
+    """Have a process work off a backlog, and hold it still while that is appended, so that the two do not compete.
+
+    Parameters
+    ----------
+    until : how many events the process will have taken since its start
+    """
     start: Usage = child.ask("usage")
     with _stopped(child.pid):
         await clicks.send(n)
     released_s = time.monotonic()
-    child.tell("until", clicks.n_sent)
+    child.tell("until", until)
     return Backlog.between(start, released_s, await asyncio.to_thread(child.answer))
 
 
@@ -240,14 +245,14 @@ def _stopped(pid: int) -> Iterator[None]:
         os.kill(pid, signal.SIGCONT)
 
 
-async def _listen(settings: Settings, clicks: Clicks, seconds: float) -> list[float]:
+async def listen(settings: Settings, clicks: Clicks, seconds: float) -> list[float]:
     """Milliseconds from each click to the message that its user's list was written, in the order of the clicks."""
     sent: dict[str, int] = {}
     latencies_ms: list[float] = []
     store = RedisStore(settings.redis, settings.topic_prefix)
     ready, n = asyncio.Event(), int(clicks.rate * seconds)
 
-    async def listen() -> None:
+    async def hear() -> None:
         async for user in store.listen_lists(ready.set):
             sent_ns = sent.pop(user, None)
             if sent_ns is not None:
@@ -255,7 +260,7 @@ async def _listen(settings: Settings, clicks: Clicks, seconds: float) -> list[fl
                 if len(latencies_ms) == n:
                     return
 
-    listening = asyncio.create_task(listen())
+    listening = asyncio.create_task(hear())
     await ready.wait()
     await clicks.send_steadily(seconds, sent.__setitem__)
     with contextlib.suppress(TimeoutError):

@@ -12,11 +12,7 @@ from tests.services.process import missing
 pytestmark = [pytest.mark.kafka, pytest.mark.redis, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
-ON_DEMAND = {"points"}
-"""Not sound yet: see "Not covered" in docs/reliability.md."""
-
-
-@pytest.mark.parametrize("row", [row for row in ROWS if row not in ON_DEMAND])
+@pytest.mark.parametrize("row", ROWS)
 async def test_after_the_faults_everything_equals_the_reference(row: str) -> None:
     if reason := kafka.what_is_missing() or redis.what_is_missing():
         missing(reason)

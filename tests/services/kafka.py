@@ -33,8 +33,10 @@ process.roles=broker,controller
 node.id=1
 controller.quorum.bootstrap.servers=127.0.0.1:{controller}
 controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://127.0.0.1:{plain},SECURE://127.0.0.1:{secure},CONTROLLER://127.0.0.1:{controller}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SECURE:SASL_SSL,CONTROLLER:PLAINTEXT
+listeners=PLAINTEXT://127.0.0.1:{plain},SECURE://127.0.0.1:{secure},\
+BEHIND_PROXY://127.0.0.1:{behind_proxy},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{plain},SECURE://127.0.0.1:{secure},BEHIND_PROXY://127.0.0.1:{proxy}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SECURE:SASL_SSL,BEHIND_PROXY:PLAINTEXT,CONTROLLER:PLAINTEXT
 inter.broker.listener.name=PLAINTEXT
 listener.name.secure.sasl.enabled.mechanisms=SCRAM-SHA-512
 listener.name.secure.scram-sha-512.sasl.jaas.config=\
@@ -89,16 +91,25 @@ def download() -> None:
 
 
 class Broker:
-    """A broker on 127.0.0.1 with a plain listener and one for TLS with SCRAM-SHA-512."""
+    """A broker on 127.0.0.1 with a plain listener and one for TLS with SCRAM-SHA-512.
+
+    What comes to the plain listener `behind_proxy` is told to connect to the port `proxy`.
+    """
 
     def __init__(self, folder: Path, java: Sequence[str] = JAVA) -> None:
         self.folder = folder
-        self.plain, self.secure, controller = free_ports(3)
+        self.plain, self.secure, controller, self.behind_proxy, self.proxy = free_ports(5)
         self.ca = folder / "ca.pem"
         (folder / "log4j2.properties").write_text(LOGGING)
         (folder / "server.properties").write_text(
             PROPERTIES.format(
-                plain=self.plain, secure=self.secure, controller=controller, folder=folder, password=PASSWORD
+                plain=self.plain,
+                secure=self.secure,
+                controller=controller,
+                behind_proxy=self.behind_proxy,
+                proxy=self.proxy,
+                folder=folder,
+                password=PASSWORD,
             )
         )
         self._java = [*java, f"-Dlog4j2.configurationFile={folder}/log4j2.properties", "-cp", f"{JARS}/*"]
