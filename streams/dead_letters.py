@@ -157,6 +157,37 @@ async def resend(log: Log, letters: Sequence[StoredLetter]) -> ResendReport:
     return ResendReport(resent, tuple(gone))
 
 
+async def sent_before(log: Log, letters: Sequence[StoredLetter]) -> set[tuple[int, int]]:
+    """Which of these letters were sent again already, by their places in `dead-letters`.
+
+    The mark is the header of what was sent, so it is as durable as that: the partitions that the letters' keys go to
+    are read from the oldest letter on.
+    """
+    starts: dict[TopicPartition, int] = {}
+    existing = await log.describe({stored.letter.topic for stored in letters})
+    ends = {topic: await log.end_offsets(topic) for topic in existing}
+    firsts = {topic: await log.beginning_offsets(topic) for topic in existing}
+    for letter in (stored.letter for stored in letters if stored.letter.topic in existing):
+        n_partitions = existing[letter.topic].partitions
+        key = letter.key
+        goes_to = range(n_partitions) if key is None else [log.partition_for(key, n_partitions)]
+        for partition in goes_to:
+            place = TopicPartition(letter.topic, partition)
+            first = firsts[letter.topic][partition]
+            start = max(first, letter.offset + 1) if partition == letter.partition else first
+            starts[place] = min(start, starts.get(place, start))
+    behind = {place: ends[place.topic][place.partition] for place in starts}
+    sent: set[tuple[int, int]] = set()
+    ahead = {place: start for place, start in starts.items() if start < behind[place]}
+    async for record in _read(log, ahead, {place: behind[place] for place in ahead}):
+        mark = dict(record.headers).get(RESENT_HEADER)
+        if mark is not None:
+            partition_text, _, offset = mark.decode(errors="replace").partition(":")
+            if partition_text.isdecimal() and offset.isdecimal():
+                sent.add((int(partition_text), int(offset)))
+    return sent
+
+
 def _place(stored: StoredLetter) -> tuple[str, int, int]:
     return stored.letter.topic, stored.letter.partition, stored.letter.offset
 

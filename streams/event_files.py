@@ -1,4 +1,4 @@
-"""Event logs in files, for `freshet replay` and `freshet evaluate`: CSV, TSV and JSON Lines, also compressed."""
+"""Event logs in files, for `freshet replay` and `freshet evaluate`: CSV, TSV, JSON Lines and Parquet."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
@@ -8,6 +8,7 @@ from typing import NamedTuple
 from recsys.errors import ConfigError, EventError
 from recsys.events import Action
 from streams.feeds.columns import time_of_text
+from streams.parquet_files import SUFFIXES, columns_of, read_rows
 from streams.text_files import Lines, format_of, open_text, read_table
 from streams.wire.aliases import action_named
 from streams.wire.limits import MAX_VALUE, check_id
@@ -64,11 +65,12 @@ def read_event_log(
         The file cannot be read, its format is unknown, or a column is missing (the text names those there are).
     """
     kind = _known_format(path)
-    return (_read_table if kind in TABLES else _read_lines)(path, columns, default_action)
+    read = _read_parquet if kind in SUFFIXES else _read_table if kind in TABLES else _read_lines
+    return read(path, columns, default_action)
 
 
 def read_column(path: Path, column: str) -> list[str]:
-    """All that one column of a table, or one member of JSON Lines, holds; empty cells and broken rows left out.
+    """All that one column, or one member of JSON Lines, holds; empty cells and broken rows left out.
 
     Raises
     ------
@@ -76,6 +78,9 @@ def read_column(path: Path, column: str) -> list[str]:
         As `read_event_log`.
     """
     kind = _known_format(path)
+    if kind in SUFFIXES:
+        _check_column(path, column, columns_of(path))
+        return [str(row[column]) for row in read_rows(path, [column]) if row.get(column) not in (None, "")]
     with open_text(path) as text:
         if kind in JSON_LINES:
             cells = [_member(line, column) for line in text if line.strip()]
@@ -83,10 +88,14 @@ def read_column(path: Path, column: str) -> list[str]:
                 raise ConfigError(f"{path} has no line with {column!r}.")
             return [cell for cell in cells if cell]
         header, rows = read_table(text, path)
-        if column not in header:
-            raise ConfigError(f"{path} has no column {column!r}; it has {', '.join(header)}.")
+        _check_column(path, column, header)
         at = header.index(column)
         return [row[at] for row in rows if not isinstance(row, EventError) and row[at]]
+
+
+def _check_column(path: Path, column: str, there: list[str]) -> None:
+    if column not in there:
+        raise ConfigError(f"{path} has no column {column!r}; it has {', '.join(there)}.")
 
 
 def _member(line: str, name: str) -> str:
@@ -99,9 +108,9 @@ def _member(line: str, name: str) -> str:
 
 def _known_format(path: Path) -> str:
     kind = format_of(path)
-    if kind not in TABLES + JSON_LINES:
-        known = ", ".join(TABLES + JSON_LINES)
-        raise ConfigError(f"{path} must be named by its format: {known}, also with .gz or .xz.")
+    if kind not in TABLES + JSON_LINES + SUFFIXES:
+        known = ", ".join(TABLES + JSON_LINES + SUFFIXES)
+        raise ConfigError(f"{path} must be named by its format: {known}, text also with .gz or .xz.")
     return kind
 
 
@@ -149,6 +158,18 @@ def _read_lines(path: Path, columns: ColumnNames, default_action: Action) -> Ite
                 return
             except EventError as error:
                 yield RefusedRow(number, error.reason, error.text)
+
+
+def _read_parquet(path: Path, columns: ColumnNames, default_action: Action) -> Iterator[EventRow | RefusedRow]:
+    there = columns_of(path)
+    check_columns(path, there, columns)
+    moments = _Moments(columns.ts)
+    wanted = [column for _, column in _named(columns) if column in there]
+    for number, row in enumerate(read_rows(path, wanted), start=1):
+        try:
+            yield _of_object(number, row, columns, moments, default_action)
+        except EventError as error:
+            yield RefusedRow(number, error.reason, error.text)
 
 
 def _of_object(

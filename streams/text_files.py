@@ -68,6 +68,10 @@ class Lines:
 
     def __init__(self, text: io.TextIOWrapper) -> None:
         self._text = text
+        self.n_read = 0
+        """Lines read so far: the number of the last one."""
+        self.is_whole = True
+        """Whether the last line had its end: where it has none, the file ends there, perhaps cut off."""
 
     def __iter__(self) -> "Lines":
         return self
@@ -76,6 +80,8 @@ class Lines:
         line = self._text.readline(MAX_LINE_CHARS + 1)
         if not line:
             raise StopIteration
+        self.n_read += 1
+        self.is_whole = line.endswith(("\n", "\r"))
         if len(line) > MAX_LINE_CHARS:
             while line and not line.endswith(("\n", "\r")):
                 line = self._text.readline(MAX_LINE_CHARS)
@@ -91,7 +97,8 @@ class Lines:
 def read_table(text: io.TextIOWrapper, path: Path) -> tuple[list[str], Iterator[list[str] | EventError]]:
     """The header of a CSV or TSV file, and its rows; a row that cannot be read comes as its error.
 
-    The delimiter is whichever of comma, tab and semicolon the header has most of. Rows without any text are left out.
+    The delimiter is whichever of comma, tab and semicolon the header has most of. Rows without any text are left out;
+    what a row lacks at its end is empty, unless the file ends in the middle of it.
 
     Raises
     ------
@@ -125,5 +132,9 @@ def _rows(lines: Lines, delimiter: str, width: int) -> Iterator[list[str] | Even
         else:
             if len(row) > width:
                 yield EventError("malformed-row", f"The row has {len(row)} fields, its header {width}.")
+            elif 0 < len(row) < width and not lines.is_whole:
+                yield EventError(
+                    "malformed-row", f"Line {lines.n_read} is cut off: it has {len(row)} of {width} fields."
+                )
             elif any(row):
                 yield row + [""] * (width - len(row))

@@ -8,7 +8,11 @@ import typer
 EventLog = Annotated[
     Path,
     typer.Argument(
-        exists=True, dir_okay=False, readable=True, help="CSV, TSV or JSON Lines; also .gz and .xz.", show_default=False
+        exists=True,
+        dir_okay=False,
+        readable=True,
+        help="CSV, TSV or JSON Lines, also .gz and .xz; Parquet.",
+        show_default=False,
     ),
 ]
 UserColumn = Annotated[str, typer.Option("--user-column", rich_help_panel="Columns")]

@@ -46,14 +46,18 @@ def resend_letters(
     topic: OfTopic = None,
     reason: OfReason = None,
     is_all: Annotated[bool, typer.Option("--all", help="All there are.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Also those that were sent again already.")] = False,
 ) -> None:
-    """Send refused messages to their topics again, once what refused them was put right."""
+    """Send refused messages to their topics again, once what refused them was put right.
+
+    One that was sent again already is left out, unless it is named by its place or --again is given.
+    """
     from streams.settings import read_settings
 
     if not (places or topic or reason or is_all):
         raise typer.BadParameter("name some by PARTITION:OFFSET, or by --topic or --reason, or take --all")
     wanted = {_parse_place(place) for place in places or ()}
-    asyncio.run(_resend(read_settings(), topic, reason, wanted))
+    asyncio.run(_resend(read_settings(), topic, reason, wanted, skips_sent=not (again or wanted)))
 
 
 def _parse_place(text: str) -> tuple[int, int]:
@@ -117,9 +121,11 @@ def _text(value: bytes | None) -> str | None:
     return None if value is None else value.decode(errors="backslashreplace")
 
 
-async def _resend(settings: "Settings", topic: str | None, reason: str | None, wanted: set[tuple[int, int]]) -> None:
+async def _resend(
+    settings: "Settings", topic: str | None, reason: str | None, wanted: set[tuple[int, int]], *, skips_sent: bool
+) -> None:
     from gateway.cli.doors import is_held, open_door, open_for_reading
-    from streams.dead_letters import list_dead_letters, resend
+    from streams.dead_letters import list_dead_letters, resend, sent_before
     from streams.log.open import open_log
 
     async with open_for_reading(settings) as reading:
@@ -128,10 +134,14 @@ async def _resend(settings: "Settings", topic: str | None, reason: str | None, w
             async for stored in list_dead_letters(reading, settings, topic=topic, reason=reason)
             if not wanted or (stored.partition, stored.offset) in wanted
         ]
+        sent = await sent_before(reading, letters) if skips_sent else set()
     unknown = wanted - {(stored.partition, stored.offset) for stored in letters}
     if unknown:
         places = ", ".join(f"{partition}:{offset}" for partition, offset in sorted(unknown))
         raise EventError("no-such-letter", f"There is no such dead letter: {places}.")
+    n_before = len(letters)
+    letters = [stored for stored in letters if (stored.partition, stored.offset) not in sent]
+    n_before -= len(letters)
     if is_held(settings):
         async with open_for_reading(settings) as reading, open_door(settings) as door:
             both: Log = _ReadHereWriteThere(reading, door, settings.topic_prefix)
@@ -143,7 +153,8 @@ async def _resend(settings: "Settings", topic: str | None, reason: str | None, w
             report = await resend(log, letters)
         finally:
             await log.stop()
-    typer.echo(f"{report.resent} sent again, {len(report.gone)} no longer in their topics.")
+    skipped = f", {n_before} left out that had been before (--again sends them too)" if n_before else ""
+    typer.echo(f"{report.resent} sent again, {len(report.gone)} no longer in their topics{skipped}.")
 
 
 class _ReadHereWriteThere:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 
 PATIENCE_S = 30.0
+LOADING_S = 180.0
+"""For networks, which are loaded from a cold disk on a busy machine."""
 FREE_BYTES = 1 << 30
 """Below this a log and its snapshots soon fill the disk."""
 
@@ -63,12 +65,14 @@ async def examine(settings: "Settings") -> list[Finding]:
     )
     findings = []
     for what, check in checks:
+        patience_s = LOADING_S if check is _weights else PATIENCE_S
         try:
-            findings.append(Finding(what, True, await asyncio.wait_for(check(settings), PATIENCE_S)))
+            findings.append(Finding(what, True, await asyncio.wait_for(check(settings), patience_s)))
         except RecsysError as error:
             findings.append(Finding(what, False, str(error)))
         except TimeoutError:
-            findings.append(Finding(what, False, f"No answer within {PATIENCE_S:g} s: is it running, and reachable?"))
+            fault = f"No answer within {patience_s:g} s: is it running, and reachable?"
+            findings.append(Finding(what, False, fault))
     return findings
 
 
@@ -106,6 +110,7 @@ async def _data_folder(settings: "Settings") -> str:
 
 
 async def _pictures(settings: "Settings") -> str:
+    await _image_hosts(settings)
     folder = settings.media_dir
     if folder is None:
         return "by URL or data: URI; FRESHET_MEDIA_DIR names no folder"
@@ -114,6 +119,27 @@ async def _pictures(settings: "Settings") -> str:
             f"FRESHET_MEDIA_DIR names {folder}, which is no folder that can be read: make it, or name another."
         )
     return f"by path below {folder.resolve()}"
+
+
+async def _image_hosts(settings: "Settings") -> None:
+    """Each entry is a network, an address, or a host that can be found."""
+    import ipaddress
+    import socket
+
+    wrong = []
+    for entry in settings.image_hosts:
+        try:
+            ipaddress.ip_network(entry, strict=False)
+        except ValueError:
+            try:
+                await asyncio.get_running_loop().getaddrinfo(entry, 443, type=socket.SOCK_STREAM)
+            except (OSError, UnicodeError):
+                wrong.append(entry)
+    if wrong:
+        raise _Fault(
+            f"FRESHET_IMAGE_HOSTS names {', '.join(wrong)}, which is neither a network nor a host that is found from "
+            f"here: write cdn.shop.internal or 10.0.0.0/8, without scheme or port."
+        )
 
 
 async def _broker(settings: "Settings") -> str:

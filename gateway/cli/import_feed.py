@@ -29,7 +29,7 @@ def import_feed(
             exists=True,
             dir_okay=False,
             readable=True,
-            help="Google Merchant TSV or XML, schema.org JSON-LD, CSV or JSON Lines; also .gz and .xz.",
+            help="Google Merchant TSV or XML, schema.org JSON-LD, CSV or JSON Lines, also .gz and .xz; Parquet.",
             show_default=False,
         ),
     ],

@@ -5,9 +5,11 @@ from pathlib import Path
 
 from recsys.errors import ConfigError
 from streams.feeds.json_files import read_json_document, read_json_lines, read_web_page
+from streams.feeds.parquet_feed import read_parquet_feed
 from streams.feeds.rows import FeedRow
 from streams.feeds.rss import read_rss
 from streams.feeds.tables import read_table_feed
+from streams.parquet_files import SUFFIXES
 from streams.text_files import format_of
 
 READERS: dict[str, Callable[[Path, int], Iterator[FeedRow]]] = {
@@ -23,8 +25,9 @@ READERS: dict[str, Callable[[Path, int], Iterator[FeedRow]]] = {
     ".xml": read_rss,
     ".rss": read_rss,
     ".atom": read_rss,
+    **dict.fromkeys(SUFFIXES, read_parquet_feed),
 }
-"""The format by the file's name; each also with `.gz` or `.xz` behind it."""
+"""The format by the file's name; each but Parquet also with `.gz` or `.xz` behind it."""
 
 
 def read_feed(path: Path, *, now_ms: int) -> Iterator[FeedRow]:
@@ -37,5 +40,5 @@ def read_feed(path: Path, *, now_ms: int) -> Iterator[FeedRow]:
     """
     reader = READERS.get(format_of(path))
     if reader is None:
-        raise ConfigError(f"{path} must be named by its format: {', '.join(READERS)}, also with .gz or .xz.")
+        raise ConfigError(f"{path} must be named by its format: {', '.join(READERS)}, text also with .gz or .xz.")
     return reader(path, now_ms)

@@ -136,3 +136,18 @@ def test_the_real_logs(real_data: Path) -> None:
     assert isinstance(shop[0], EventRow)
     assert 1_291_161_600_000 <= shop[0].ts_ms < 1_291_248_000_000  # 1 December 2010
     assert all(row.basket for row in shop if isinstance(row, EventRow))
+
+
+@pytest.mark.parametrize("name", ["log.csv", "log.csv.gz"])
+def test_a_row_that_the_end_of_the_file_cuts_off_is_refused_with_its_line(tmp_path: Path, name: str) -> None:
+    text = b"user,item,ts,value\nann,lamp,1795435200\nbob,sofa,1795435200"
+    whole, cut = read(tmp_path, name, gzip.compress(text) if name.endswith(".gz") else text)
+
+    assert isinstance(whole, EventRow)  # many programs leave out empty cells at the end of a row
+    assert cut == RefusedRow(2, "malformed-row", "Line 3 is cut off: it has 3 of 4 fields.")
+
+
+def test_a_last_row_without_a_line_end_is_taken_when_it_has_all_its_fields(tmp_path: Path) -> None:
+    (row,) = read(tmp_path, "log.tsv", "user\titem\tts\nann\tlamp\t1795435200")
+
+    assert isinstance(row, EventRow)

@@ -38,6 +38,11 @@ def test_a_log_that_stands_and_that_nobody_holds_is_fine(freshet: Freshet) -> No
         ({"FRESHET_DEVICE": "cuda:7"}, "FRESHET_DEVICE"),
         ({"FRESHET_HOST": "0.0.0.0"}, "FRESHET_API_KEYS"),
         ({"FRESHET_TEXT_ENCODER": "no.such.Encoder"}, "FRESHET_TEXT_ENCODER"),
+        (
+            {"FRESHET_IMAGE_HOSTS": "10.0.0.0/8,localhost,https://localhost"},
+            "names https://localhost, which is neither",
+        ),
+        ({"FRESHET_IMAGE_HOSTS": "no-such-host.invalid"}, "no-such-host.invalid"),
         ({"FRESHET_MEDIA_DIR": "/no/such/folder"}, "FRESHET_MEDIA_DIR"),
     ],
 )

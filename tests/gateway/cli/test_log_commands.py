@@ -151,7 +151,7 @@ def test_a_column_that_is_not_there_is_one_sentence(freshet: Freshet, events: Pa
     assert "customer" in outcome.err
 
 
-def put_dead_letter(freshet: Freshet) -> None:
+def put_dead_letter(freshet: Freshet, value: bytes = b"{") -> None:
     """A refused product, still in its topic."""
     freshet("topics")
 
@@ -159,8 +159,8 @@ def put_dead_letter(freshet: Freshet) -> None:
         settings = settings_of(freshet)
         log = EmbeddedLog.shared(settings.log_dir / "log.db")
         await log.start()
-        at = await log.append(NewRecord("products", b"lamp", b"{"))
-        record = Record(at.topic, at.partition, at.offset, at.timestamp_ms, b"lamp", b"{", ())
+        at = await log.append(NewRecord("products", b"lamp", value))
+        record = Record(at.topic, at.partition, at.offset, at.timestamp_ms, b"lamp", value, ())
         await log.append(dead_letter(record, "malformed-json", "The message is no JSON.", settings))
         await log.stop()
 
@@ -184,6 +184,24 @@ def test_dead_letters_are_listed_shown_and_sent_again(freshet: Freshet) -> None:
     outcome = freshet("dead-letters", "resend", "0:999")
     assert outcome.code == 1
     assert "0:999" in outcome.err
+
+
+def test_each_dead_letter_is_sent_again_once_however_often_one_asks(freshet: Freshet) -> None:
+    freshet("topics")
+    for number in range(3):
+        put_dead_letter(freshet, b"{%d" % number)
+    place = place_of(freshet("dead-letters", "list"))
+
+    first, second = freshet("dead-letters", "resend", "--all"), freshet("dead-letters", "resend", "--all")
+    assert "3 sent again" in first.out
+    assert "0 sent again" in second.out
+    assert "3 left out" in second.out
+    assert len(records(freshet, "products")) == 6
+
+    put_dead_letter(freshet, b"{new")
+    assert "1 sent again" in freshet("dead-letters", "resend", "--topic", "products").out
+    assert "4 sent again" in freshet("dead-letters", "resend", "--all", "--again").out
+    assert "1 sent again" in freshet("dead-letters", "resend", place).out
 
 
 @pytest.fixture
