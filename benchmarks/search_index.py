@@ -113,7 +113,7 @@ def in_turns(asked: list[Ask], n: int) -> list[Result]:
 def row(name: str, result: Result, right: np.ndarray[Any, Any], bytes_each: float = 0) -> str:
     found, rate, p99 = result
     memory = f"{bytes_each:,.0f}" if bytes_each else ""
-    return f"| {name} | {np.mean(found):.3f} | {rate:,.0f} | {p99:.2f} | {memory} |"
+    return f"| {name} | {recall(found, right):.3f} | {rate:,.0f} | {p99:.2f} | {memory} |"
 
 
 def live(vectors: Matrix) -> LiveIndex:
