@@ -20,10 +20,12 @@ def partners(item_id: ItemId, views: Views) -> dict[ItemId, float]:
     return {items.ids[row]: cosine for row, cosine in found if cosine > 0}
 
 
-def alike(hits: Sequence[SearchHit], n: int, item_id: ItemId, views: Views) -> list[SearchHit]:
+def alike(
+    hits: Sequence[SearchHit], n: int, item_id: ItemId, views: Views, weight: float = TOGETHER_WEIGHT
+) -> list[SearchHit]:
     """The n best of what `recsys.search.similar` found, those first that shoppers also touch together with the item."""
     near = partners(item_id, views)
-    scored = [SearchHit(hit.item_id, hit.score + TOGETHER_WEIGHT * near.get(hit.item_id, 0.0)) for hit in hits]
+    scored = [SearchHit(hit.item_id, hit.score + weight * near.get(hit.item_id, 0.0)) for hit in hits]
     return sorted(scored, key=lambda hit: (-hit.score, hit.item_id))[:n]
 
 

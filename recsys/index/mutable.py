@@ -11,7 +11,7 @@ from recsys.index.unsealed import UnsealedRows
 from recsys.types import ItemRow, Rows, Vector
 
 BLOCK = 4_096
-SPARE = 2
+SPARE = 1.5
 """Candidates scored for each one wanted: what 8 bits a number misplace."""
 SCAN_COST = 8.0
 """Rows scanned in the time that a search takes for one entry of its breadth, which grows with what a filter leaves."""
@@ -101,7 +101,7 @@ class MutableSegment(ExactSegment):
         share = n_allowed / max(len(self), 1)
         if n_allowed * share < SCAN_COST * cover.sealed.breadth:
             return self.scan(query, k, allowed)
-        rows = cover.candidates(query, SPARE * k, allowed, share)
+        rows = cover.candidates(query, int(SPARE * k) + 1, allowed, share)
         if self.n_unsealed:
             fresh, _ = self._unsealed.search(query, k, allowed)
             rows = np.unique(np.concatenate([rows, fresh]))

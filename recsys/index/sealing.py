@@ -8,7 +8,8 @@ from recsys.index.planning import Sealed, Step, next_step
 from recsys.index.sealed import GRAPH, LISTS_OF_ROOT, TRAINING_ROWS_OF_LIST, Passing, SealedIndex
 from recsys.types import Matrix, Rows
 
-BLOCK = 4_096
+BLOCK_NUMBERS = 2**24
+"""Numbers put in at once, 64 MB: a graph to which a few thousand rows are added at a time is a worse one."""
 RANGED_ROWS = 50_000
 """What a graph takes the range of each number from; a third of the rows costs .005 of recall."""
 TUNING_QUERIES = 100
@@ -73,8 +74,9 @@ class Sealing:
         return SealedIndex.graph(dim, seen) if self.step is Step.GRAPH else SealedIndex.lists(dim, seen, n_lists)
 
     def _fill(self, sealed: SealedIndex) -> None:
-        for start in range(0, len(self._rows), BLOCK):
-            sealed.add(self._gather(self._rows[start : start + BLOCK]))
+        block = max(1, BLOCK_NUMBERS // self._segment.dim)
+        for start in range(0, len(self._rows), block):
+            sealed.add(self._gather(self._rows[start : start + block]))
 
     def _tune(self, sealed: SealedIndex) -> None:
         """By rows turned a little, which an exact scan answers."""
