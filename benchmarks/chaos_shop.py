@@ -17,8 +17,8 @@ import msgspec
 from aiokafka.errors import KafkaError
 from kafka import KafkaAdminClient
 
+from recsys.counts import decode_trend
 from recsys.history import decode_state, encode_state
-from recsys.trends import decode_trend
 from streams import topics
 from streams.agents.partition import COUNTED_TO_KEY
 from streams.log.base import Record

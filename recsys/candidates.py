@@ -1,14 +1,18 @@
 """Where a list's items come from: factors, co-occurrence, content, popularity; unordered, each with its evidence."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from itertools import islice, takewhile
+from operator import itemgetter
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.compiled import compiled
+from recsys.counts import SESSION_GAP_MS
 from recsys.events import ModelVersions
+from recsys.evidence import FOLLOWED, Amounts, Given, merge
 from recsys.history import Interaction
 from recsys.ids import ItemIds
 from recsys.item_table import ItemTable, RowMap
@@ -16,17 +20,14 @@ from recsys.related import RelatedRows
 from recsys.trends import Trends
 from recsys.types import Matrix, Rows, Vector
 
-Amounts = NDArray[np.float64]
-"""float64, shape (n,): evidence, one for each row"""
+if TYPE_CHECKING:
+    from recsys.ranker import RankerWeights
+
 _NOBODY: tuple[Rows, Amounts] = (np.empty(0, dtype=np.intp), np.empty(0))
 NEIGHBOURS = 30
 """Content neighbours of one item at most."""
-FACTORS, TOGETHER, CONTENT, POPULARITY = range(4)
-"""The sources, by their place in `Candidates.evidence`."""
-NEXT, LONG = 4, 5
-"""More of what goes together: with the newest item alone, and with all recent ones about alike."""
 LONGER = 4.0
-"""How many times longer recent items count in `LONG`."""
+"""How many times longer recent items count in `evidence.LONG`."""
 
 
 class Factors(Protocol):
@@ -103,6 +104,8 @@ class Views:
     neighbours: Neighbours | None = None
     named: Callable[[], ModelVersions] | None = None
     """What names all of them, as they stand."""
+    ranker: "RankerWeights | None" = None
+    """What the shop's own ranker has learned, once there is one."""
     factor_rows: RowMap = field(init=False, repr=False)
     """Rows of `items` for the rows of `factors`."""
     neighbour_rows: "NeighbourRows" = field(init=False, repr=False)
@@ -118,9 +121,12 @@ class CandidatePolicy:
     """How many of each kind."""
 
     from_factors: int = 200
-    from_trends: int = 200
-    recent_items: int = 15
+    from_trends: int = 150
+    recent_items: int = 20
     """Newest distinct items of the history whose partners and content neighbours are taken."""
+    own_items: int = 60
+    """Newest distinct items of the history that may come again."""
+    session_gap_ms: int = SESSION_GAP_MS
     recency_half_life: float = 2.0
     """In items: what an item's partners weigh, by how many newer items there are."""
     content_items: int = 5
@@ -137,14 +143,14 @@ class Candidates:
         User u's candidates stand from `bounds[u]` to `bounds[u + 1]`.
     rows : ndarray of intp, shape (n,)
         Rows of the `ItemTable`; distinct for each user.
-    evidence : ndarray of float64, shape (n, 6)
+    evidence : ndarray of float64, shape (n, N_COLUMNS)
         What each source says for each row, 0 where it says nothing.
     because : ndarray of intp, shape (n,)
         Row of the user's item that speaks most for each candidate by co-occurrence or content; -1 where none does.
     is_personal : list of bool
         Whether each user's own vector took part.
-    n_recent : ndarray of intp, shape (n_users,)
-        How many of each user's recent items were asked for what goes with them.
+    n_items, n_session : ndarray of intp, shape (n_users,)
+        How many items each user touched, and how many of the recent ones in the last session.
     """
 
     bounds: Rows
@@ -152,28 +158,62 @@ class Candidates:
     evidence: NDArray[np.float64]
     because: Rows
     is_personal: list[bool]
-    n_recent: Rows
+    n_items: Rows
+    n_session: Rows
+
+
+@dataclass(frozen=True)
+class Recent:
+    """A user's newest distinct items that the user does not dislike.
+
+    Attributes
+    ----------
+    item_ids : newest first, a few
+    own : item id -> how often it was touched, newest first, more of them
+    n_session : how many of `item_ids`, the newest, belong to the user's last session
+    n_items : how many items the user touched in all
+    """
+
+    item_ids: list[str]
+    own: dict[str, int]
+    n_session: int
+    n_items: int
 
 
 def recent_items(
-    history: Sequence[Interaction], liked: Mapping[str, float], limit: int, context_item: str = ""
-) -> list[str]:
-    """The newest distinct items that the user does not dislike, newest first.
+    history: Sequence[Interaction], liked: Mapping[str, float], policy: CandidatePolicy, context_item: str = ""
+) -> Recent:
+    """What of a user's history is looked at.
 
     Parameters
     ----------
     history : by rising time
-    liked : item id -> c_ui, from `ConfidencePolicy.confidences`
+    liked : item id -> c_ui, from `ConfidencePolicy.confidences`, newest first
     context_item : an item whose page the user looks at now; counts as the newest of the history
     """
-    found: dict[str, None] = {context_item: None} if context_item else {}
-    wanted = limit + len(found)
-    for interaction in reversed(history):
-        if liked.get(interaction.item_id, 0.0) > 0:
-            found[interaction.item_id] = None
-            if len(found) == wanted:
-                break
-    return list(found)
+    counts = Counter(map(itemgetter(0), reversed(history)))
+    touched = [item_id for item_id in islice(counts, policy.own_items) if liked.get(item_id, 0.0) > 0]
+    newest = [item_id for item_id in touched[: policy.recent_items + 1] if item_id != context_item]
+    del newest[policy.recent_items :]
+    in_session = _last_session(history, policy) if newest else set()
+    n_session = sum(1 for _ in takewhile(in_session.__contains__, newest))
+    if context_item:
+        newest.insert(0, context_item)
+        n_session += 1
+    own = {item_id: counts[item_id] for item_id in touched}
+    return Recent(newest, own, n_session, len(counts))
+
+
+def _last_session(history: Sequence[Interaction], policy: CandidatePolicy) -> set[str]:
+    """Items since the last pause; as many as are looked at will do."""
+    found: set[str] = set()
+    newer_ms = history[-1].ts_ms
+    for item_id, _, ts_ms, _, _ in reversed(history):
+        if newer_ms - ts_ms > policy.session_gap_ms or len(found) > policy.recent_items:
+            break
+        found.add(item_id)
+        newer_ms = ts_ms
+    return found
 
 
 def personal(
@@ -196,7 +236,7 @@ def personal(
 
 
 def gather(
-    recent: Sequence[Sequence[str]],
+    recent: Sequence[Recent],
     liked: Sequence[tuple[Rows, Amounts]],
     views: Views,
     policy: CandidatePolicy,
@@ -213,113 +253,43 @@ def gather(
     apart : places by which all but each user's newest item fall further behind
     """
     items = views.items
-    item_ids = [item_id for of_user in recent for item_id in of_user]
-    places = np.array([place for of_user in recent for place in range(len(of_user))], dtype=np.intp)
-    newest = np.flatnonzero(places < policy.content_items)
+    item_ids = [item_id for of_user in recent for item_id in of_user.item_ids]
+    own_ids = [item_id for of_user in recent for item_id in of_user.own]
+    places = np.array([place for of_user in recent for place in range(len(of_user.item_ids))], dtype=np.intp)
+    n_session = np.array([of_user.n_session for of_user in recent], dtype=np.intp)
+    newest, latest = np.flatnonzero(places < policy.content_items), np.flatnonzero(places < FOLLOWED)
     behind = places + apart * (places > 0)
     rows = items.rows(item_ids)
     partners, cosines = views.trends.partners(rows)
+    following, steps = views.trends.following(rows[latest])
     alike, similarities = views.neighbour_rows.of([item_ids[entry] for entry in newest.tolist()], rows[newest])
-    n_recent = np.array([len(of_user) for of_user in recent], dtype=np.intp)
-    bounds, merged, evidence, because = _merge(
+    given = Given(
         _bounds([len(of_user) for of_user, _ in liked]),
         np.concatenate([of_user for of_user, _ in liked]),
         np.concatenate([amounts for _, amounts in liked]),
-        _bounds([len(of_user) for of_user in recent]),
+        _bounds([len(of_user.item_ids) for of_user in recent]),
         rows,
+        n_session,
         2.0 ** (behind / -policy.recency_half_life),
         2.0 ** (behind / -(LONGER * policy.recency_half_life)),
         partners,
         cosines,
+        following,
+        steps,
         policy.content_items,
         policy.content_neighbours,
         alike,
         similarities,
-        *(popular or views.trends.top(policy.from_trends)),
-        items.scratch(),
+        _bounds([len(of_user.own) for of_user in recent]),
+        items.rows(own_ids),
+        np.array([n for of_user in recent for n in of_user.own.values()], dtype=np.float64),
+        *(popular or views.trends.popular(policy.from_trends)),
     )
-    return Candidates(bounds, merged, evidence, because, [len(of_user) > 0 for of_user, _ in liked], n_recent)
+    bounds, merged, evidence, because = merge(given, items.scratch())
+    is_personal = [len(of_user) > 0 for of_user, _ in liked]
+    n_items = np.array([of_user.n_items for of_user in recent], dtype=np.intp)
+    return Candidates(bounds, merged, evidence, because, is_personal, n_items, n_session)
 
 
 def _bounds(lengths: Sequence[int]) -> Rows:
     return np.cumsum([0, *lengths], dtype=np.intp)
-
-
-@compiled
-def _place(row: int, rows: Rows, first: int, n: int, scratch: Rows) -> tuple[int, int]:
-    """Where a row stands among a user's, which begin at `first`; at their end, `n`, when it is new."""
-    at = scratch[row]
-    if first <= at < n and rows[at] == row:
-        return at, n
-    scratch[row] = n
-    rows[n] = row
-    return n, n + 1
-
-
-@compiled
-def _merge(
-    liked_bounds: Rows,
-    liked_rows: Rows,
-    liked_amounts: Amounts,
-    recent_bounds: Rows,
-    recent_rows: Rows,
-    fading: Amounts,
-    fading_later: Amounts,
-    partners: NDArray[np.int32],
-    cosines: Amounts,
-    n_compared: int,
-    n_nearest: int,
-    alike: NDArray[np.int32],
-    similarities: NDArray[np.float32],
-    popular_rows: Rows,
-    popular_amounts: Amounts,
-    scratch: Rows,
-) -> tuple[Rows, Rows, NDArray[np.float64], Rows]:
-    """Each user's distinct rows with what the four sources say of them; see `Candidates` for what is returned.
-
-    Parameters
-    ----------
-    partners, cosines : shape (n_recent, width); an amount of 0 is no entry
-    alike, similarities : the same for the first `n_compared` recent rows of each user; `n_nearest` columns count
-    scratch : a cell for each item, of any content: where a row stands, if it stands there
-    """
-    n_users = len(liked_bounds) - 1
-    most = len(liked_rows) + partners.size + alike.size + n_users * len(popular_rows)
-    rows = np.empty(most, dtype=np.intp)
-    evidence = np.zeros((most, 6))
-    because = np.full(most, -1, dtype=np.intp)
-    speaks = np.zeros(most)
-    bounds = np.zeros(n_users + 1, dtype=np.intp)
-    n, compared = 0, 0
-    for user in range(n_users):
-        first = n
-        for entry in range(liked_bounds[user], liked_bounds[user + 1]):
-            at, n = _place(liked_rows[entry], rows, first, n, scratch)
-            evidence[at, FACTORS] = liked_amounts[entry]
-        for entry in range(recent_bounds[user], recent_bounds[user + 1]):
-            for column in range(partners.shape[1]):
-                amount = cosines[entry, column] * fading[entry]
-                if amount != 0.0:
-                    at, n = _place(partners[entry, column], rows, first, n, scratch)
-                    evidence[at, TOGETHER] += amount
-                    evidence[at, LONG] += cosines[entry, column] * fading_later[entry]
-                    if entry == recent_bounds[user]:
-                        evidence[at, NEXT] = amount
-                    if amount > speaks[at]:
-                        speaks[at], because[at] = amount, recent_rows[entry]
-        for entry in range(recent_bounds[user], min(recent_bounds[user + 1], recent_bounds[user] + n_compared)):
-            for column in range(min(n_nearest, alike.shape[1])):
-                amount = similarities[compared, column] * fading[entry]
-                if amount != 0.0:
-                    at, n = _place(alike[compared, column], rows, first, n, scratch)
-                    # What goes together says more than what is alike.
-                    if amount > evidence[at, CONTENT]:
-                        evidence[at, CONTENT] = amount
-                        if speaks[at] == 0.0:
-                            because[at] = recent_rows[entry]
-            compared += 1
-        for entry in range(len(popular_rows)):
-            at, n = _place(popular_rows[entry], rows, first, n, scratch)
-            evidence[at, POPULARITY] = popular_amounts[entry]
-        bounds[user + 1] = n
-    return bounds, rows[:n].copy(), evidence[:n].copy(), because[:n].copy()

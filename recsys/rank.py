@@ -1,21 +1,22 @@
 """Candidates -> an ordered list: scored, filtered, one variant of a group, cut to k, each with its reason."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.candidates import CONTENT, TOGETHER, Amounts, Candidates, Views
+from recsys.candidates import Candidates, Views
 from recsys.compiled import compiled
 from recsys.events import ListItem, Reason
+from recsys.evidence import CONTENT, TOGETHER, Amounts
 from recsys.item_table import NO_GROUP, ItemTable
-from recsys.ranker import N_SOURCES, RankerWeights, features
+from recsys.ranker import N_SOURCES, RankerWeights, contexts, features, strongest
 from recsys.types import Rows
 
-VERSION = "linear-1"
-BLEND = "blend-1"
 SCORE_DIGITS = 6
+WORTH_FEATURES = 256
+"""Candidates of a user that the ranker orders, those with the most evidence; more where a list is to be long."""
 FILL_FACTOR = 100
 """Newest products looked through for each one wanted, where a filter lets too few candidates pass."""
 
@@ -72,28 +73,28 @@ def rank(
     list of Ranked, one for each user
         Equal scores are ordered by the hash of the item id, so that the same evidence gives the same list everywhere.
     """
-    items, rows, bounds = views.items, candidates.rows, candidates.bounds
+    items = views.items
+    is_narrow = allow is not None or bool(exclude)
+    candidates = worth_ranking(candidates, items, seen, None if is_narrow else max(WORTH_FEATURES, 3 * n))
+    rows, bounds = candidates.rows, candidates.bounds
     if ranker is None:
         weights = np.array([policy.factors, policy.together, policy.content, policy.popularity])
-        highest, scores, strongest = _blend(bounds, np.ascontiguousarray(candidates.evidence[:, :N_SOURCES]), weights)
+        evidence = np.ascontiguousarray(candidates.evidence[:, :N_SOURCES])
+        scores, sources = _blend(bounds, evidence, weights)
     else:
-        given, highest = features(bounds, candidates.evidence, *views.trends.interest(rows))
-        scores, strongest = ranker.score(bounds, given, candidates.n_recent)
+        given = features(bounds, candidates.evidence, *views.trends.interest(rows))
+        rows_of_weights = contexts(candidates.n_items, candidates.n_session)
+        scores, sources = ranker.score(bounds, given, rows_of_weights)
     scores = scores.round(SCORE_DIGITS)
-    shown = items.visible[rows]
-    for user, known in enumerate(seen):
-        if known:
-            own = slice(bounds[user], bounds[user + 1])
-            shown[own] &= unseen(rows[own], items, known)
-    is_plain = allow is None and not exclude and not items.groups[rows].any()
+    is_plain = not is_narrow and not items.groups[rows].any()
     most = n if is_plain else len(rows)
-    ordered = _in_order(bounds, scores, items.hashes[rows], shown, most)
+    ordered = _in_order(bounds, scores, items.hashes[rows], most)
     lists = []
-    for places, known, strategy in zip(ordered, seen, _strategies(candidates, highest), strict=True):
+    for places, known, strategy in zip(ordered, seen, _strategies(candidates), strict=True):
         best = places[places >= 0]
         if not is_plain:
             best = _choose(rows, best, items, n, allow, exclude)
-        reasons = _reasons(strongest[best], candidates.because[best], items)
+        reasons = _reasons(sources[best], candidates.because[best], items)
         ranked = [
             ListItem(items.ids[row], score, False, reason)
             for row, score, reason in zip(rows[best].tolist(), scores[best].tolist(), reasons, strict=True)
@@ -104,14 +105,32 @@ def rank(
     return lists
 
 
+def worth_ranking(
+    candidates: Candidates, items: ItemTable, seen: Sequence[Mapping[int, int]], most: int | None
+) -> Candidates:
+    """The candidates that may be shown; of each user's the `most` with the most evidence, where that is a number."""
+    bounds, rows = candidates.bounds, candidates.rows
+    shown = items.visible[rows]
+    for user, known in enumerate(seen):
+        if known:
+            own = slice(bounds[user], bounds[user + 1])
+            shown[own] &= unseen(rows[own], items, known)
+    kept_bounds, places = strongest(bounds, candidates.evidence, shown, len(rows) if most is None else most)
+    return replace(
+        candidates,
+        bounds=kept_bounds,
+        rows=rows[places],
+        evidence=candidates.evidence[places],
+        because=candidates.because[places],
+    )
+
+
 @compiled
-def _blend(bounds: Rows, evidence: NDArray[np.float64], weights: Amounts) -> tuple[NDArray[np.float64], Amounts, Rows]:
+def _blend(bounds: Rows, evidence: NDArray[np.float64], weights: Amounts) -> tuple[Amounts, Rows]:
     """Each source scaled to a user's largest value, times its weight, summed.
 
     Returns
     -------
-    highest : ndarray of float64, shape (n_users, 4)
-        Each source's largest value among a user's candidates, at least 0.
     scores : ndarray of float64, shape (n,)
     strongest : ndarray of intp, shape (n,)
         The source that adds most to each score.
@@ -133,12 +152,12 @@ def _blend(bounds: Rows, evidence: NDArray[np.float64], weights: Amounts) -> tup
                 scores[place] += part
                 if part > most:
                     most, strongest[place] = part, source
-    return highest, scores, strongest
+    return scores, strongest
 
 
 @compiled
-def _in_order(bounds: Rows, scores: Amounts, hashes: NDArray[np.uint64], shown: NDArray[np.bool_], most: int) -> Rows:
-    """Places of each user's best candidates among those shown, best first; equal scores by rising hash.
+def _in_order(bounds: Rows, scores: Amounts, hashes: NDArray[np.uint64], most: int) -> Rows:
+    """Places of each user's best candidates, best first; equal scores by rising hash.
 
     Returns
     -------
@@ -153,8 +172,6 @@ def _in_order(bounds: Rows, scores: Amounts, hashes: NDArray[np.uint64], shown: 
     for user in range(n_users):
         best, n = ordered[user], 0
         for place in range(bounds[user], bounds[user + 1]):
-            if not shown[place]:
-                continue
             score, name = scores[place], hashes[place]
             at = n
             # By insertion: most candidates fall behind the last of a full list at once.
@@ -173,7 +190,30 @@ def _in_order(bounds: Rows, scores: Amounts, hashes: NDArray[np.uint64], shown: 
 def unseen(rows: Rows, items: ItemTable, seen: Mapping[int, int]) -> NDArray[np.bool_]:
     """Which rows are none of those that the user's own deeds keep out."""
     known = np.fromiter(seen, dtype=np.uint64, count=len(seen))
-    return ~np.isin(items.hashes[rows], known)
+    found: NDArray[np.bool_] = _unseen(items.hashes[rows], known)
+    return found
+
+
+@compiled
+def _unseen(hashes: NDArray[np.uint64], known: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Which hashes are none of the known ones, by a table of twice their number and more."""
+    size = 16
+    while size < 2 * len(known):
+        size *= 2
+    mask = np.uint64(size - 1)
+    table, taken = np.zeros(size, dtype=np.uint64), np.zeros(size, dtype=np.bool_)
+    for one in known:
+        slot = one & mask
+        while taken[slot] and table[slot] != one:
+            slot = (slot + np.uint64(1)) & mask
+        table[slot], taken[slot] = one, True
+    found = np.ones(len(hashes), dtype=np.bool_)
+    for place in range(len(hashes)):
+        slot = hashes[place] & mask
+        while taken[slot] and table[slot] != hashes[place]:
+            slot = (slot + np.uint64(1)) & mask
+        found[place] = not taken[slot]
+    return found
 
 
 def _choose(rows: Rows, order: Rows, items: ItemTable, n: int, allow: Filter | None, exclude: Collection[str]) -> Rows:
@@ -208,14 +248,16 @@ def _reasons(sources: Rows, because: Rows, items: ItemTable) -> list[Reason]:
     return [named[row] if row >= 0 else _PLAIN[source] for row, source in zip(viewed, sources.tolist(), strict=True)]
 
 
-def _strategies(candidates: Candidates, highest: NDArray[np.float64]) -> list[str]:
+def _strategies(candidates: Candidates) -> list[str]:
     """How personal each user's list is."""
-    return [
-        "personal" if is_personal else "session" if together > 0 else "similar" if content > 0 else "trending"
-        for is_personal, together, content in zip(
-            candidates.is_personal, highest[:, TOGETHER].tolist(), highest[:, CONTENT].tolist(), strict=True
+    found = []
+    for user, is_personal in enumerate(candidates.is_personal):
+        own = candidates.evidence[candidates.bounds[user] : candidates.bounds[user + 1]]
+        together, content = (own[:, column].max(initial=0.0) for column in (TOGETHER, CONTENT))
+        found.append(
+            "personal" if is_personal else "session" if together > 0 else "similar" if content > 0 else "trending"
         )
-    ]
+    return found
 
 
 def _newest(

@@ -9,12 +9,12 @@ import msgspec
 
 from recsys.candidates import CandidatePolicy, Views, gather, personal, recent_items
 from recsys.confidence import ConfidencePolicy
+from recsys.counts import PartitionTrends, TrendsPolicy
 from recsys.events import Click, ModelVersions, RecommendationList, Trigger
 from recsys.history import HistoryPolicy, UserState, fold
-from recsys.rank import BLEND, VERSION, BlendPolicy, Filter, Ranked, rank
-from recsys.ranker import RankerWeights
+from recsys.rank import BlendPolicy, Filter, Ranked, rank
+from recsys.ranker import BLEND, VERSION, RankerWeights
 from recsys.ranker_weights import LEARNED
-from recsys.trends import PartitionTrends, TrendsPolicy
 from recsys.versions import Version
 
 CONTEXT_APART = 4
@@ -43,10 +43,9 @@ class RecommendPolicy:
         """A digest of all of them."""
         return blake2b(msgspec.json.encode(self, order="sorted"), digest_size=4).hexdigest()
 
-    @property
-    def weights(self) -> RankerWeights | None:
-        """The ranker's, if one is used."""
-        return None if self.ranker == BLEND else LEARNED
+    def weights(self, views: Views) -> RankerWeights | None:
+        """The ranker's, if one is used: those that this shop has taught, or those that every shop starts with."""
+        return None if self.ranker == BLEND else views.ranker or LEARNED
 
 
 def fold_click(
@@ -107,7 +106,7 @@ def rank_for(
     """
     confidences = policy.confidence.confidences(state.history, state.watermark_ms)
     liked = personal([confidences], views, policy.candidates)
-    recent = recent_items(state.history, confidences, policy.candidates.recent_items, context_item)
+    recent = recent_items(state.history, confidences, policy.candidates, context_item)
     # Few of what is popular everywhere may pass a filter, such as a small category.
     popular = views.trends.top_among(allow, policy.candidates.from_trends) if allow is not None else None
     apart = CONTEXT_APART if context_item else 0
@@ -120,11 +119,11 @@ def rank_for(
         policy.blend,
         n=n,
         seen=[state.seen],
-        ranker=policy.weights,
+        ranker=policy.weights(views),
         allow=allow,
         exclude=exclude,
     )
-    return _named(ranked, recent, views, policy)
+    return _named(ranked, recent.item_ids, views, policy)
 
 
 def rank_for_each(states: Sequence[UserState], views: Views, policy: RecommendPolicy, *, n: int) -> list[Ranked]:
@@ -135,8 +134,7 @@ def rank_for_each(states: Sequence[UserState], views: Views, policy: RecommendPo
     confidences = [policy.confidence.confidences(state.history, state.watermark_ms) for state in states]
     liked = personal(confidences, views, policy.candidates)
     recent = [
-        recent_items(state.history, known, policy.candidates.recent_items)
-        for state, known in zip(states, confidences, strict=True)
+        recent_items(state.history, known, policy.candidates) for state, known in zip(states, confidences, strict=True)
     ]
     at_once = max(1, min(USERS_AT_ONCE, SCRATCH_CELLS // max(1, len(views.items.ids))))
     ranked: list[Ranked] = []
@@ -144,8 +142,10 @@ def rank_for_each(states: Sequence[UserState], views: Views, policy: RecommendPo
         some = slice(start, start + at_once)
         candidates = gather(recent[some], liked[some], views, policy.candidates)
         seen = [state.seen for state in states[some]]
-        best = rank(candidates, views, policy.blend, n=n, seen=seen, ranker=policy.weights)
-        ranked += [_named(one, of_user, views, policy) for one, of_user in zip(best, recent[some], strict=True)]
+        best = rank(candidates, views, policy.blend, n=n, seen=seen, ranker=policy.weights(views))
+        ranked += [
+            _named(one, of_user.item_ids, views, policy) for one, of_user in zip(best, recent[some], strict=True)
+        ]
     return ranked
 
 

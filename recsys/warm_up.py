@@ -8,7 +8,7 @@ from recsys.events import ACTION_CODE, Action
 from recsys.history import Interaction, UserState
 from recsys.index.half import widened
 from recsys.item_table import ItemTable
-from recsys.rank import BLEND, VERSION
+from recsys.ranker import BLEND, VERSION
 from recsys.refresh import RecommendPolicy, rank_for
 from recsys.trends import Trends
 

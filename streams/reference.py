@@ -6,16 +6,17 @@ checks the other: `freshet verify` compares a deployment with it, and so do the 
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from math import exp
 from typing import NamedTuple
 
 import msgspec
 
+from recsys.counts import DAY_MS, ItemTrend, TrendsPolicy
 from recsys.errors import EventError
 from recsys.events import ACTION_CODE, Action, Click, Product
 from recsys.history import REMEMBERED_EVENTS, SEEN_AT_MOST, Interaction, UserState, encode_state, short_hash
 from recsys.records import MAX_RECORD_BYTES, SCHEMA, CatalogueFields, encode_record
 from recsys.refresh import RecommendPolicy
-from recsys.trends import DAY_MS, ItemTrend, TrendsPolicy
 from streams.log.base import Record
 from streams.wire.click import parse_click
 from streams.wire.limits import check_id
@@ -119,11 +120,19 @@ def _count(
 ) -> None:
     """Count one deed, and its pairs with the user's earlier ones (rising in time)."""
     item = counts.setdefault(deed.item_id, ItemTrend())
-    half_life_ms = policy.half_life_days * DAY_MS
-    if deed.ts_ms > item.at_ms:
-        item.popularity *= 2.0 ** ((item.at_ms - deed.ts_ms) / half_life_ms)
-        item.at_ms = deed.ts_ms
-    item.popularity += weight * 2.0 ** ((deed.ts_ms - item.at_ms) / half_life_ms)
+    age_ms = item.at_ms - deed.ts_ms
+    fading = [
+        days * DAY_MS for days in (policy.half_life_days, policy.short_half_life_days, policy.long_half_life_days)
+    ]
+    if age_ms < 0:
+        item.popularity, item.of_late, item.long_since = (
+            amount * 2.0 ** (age_ms / half_life_ms)
+            for amount, half_life_ms in zip((item.popularity, item.of_late, item.long_since), fading, strict=True)
+        )
+        item.at_ms, age_ms = deed.ts_ms, 0
+    item.popularity += weight * 2.0 ** (-age_ms / fading[0])
+    item.of_late += weight * 2.0 ** (-age_ms / fading[1])
+    item.long_since += weight * 2.0 ** (-age_ms / fading[2])
     item.count += 1.0
     item.offset = deed.offset
     met = {deed.item_id}
@@ -132,14 +141,19 @@ def _count(
             continue
         met.add(other.item_id)
         is_one_session = deed.ts_ms - other.ts_ms <= policy.session_gap_ms
-        amount = 1.0 / gap * (policy.session_boost if is_one_session else 1.0)
+        amount = exp(-gap / policy.reach) * (policy.session_boost if is_one_session else 1.0)
         partner = counts.setdefault(other.item_id, ItemTrend())
         partner.offset = deed.offset
-        for one, another in ((item, other.item_id), (partner, deed.item_id)):
-            one.pairs[another] = one.pairs.get(another, 0.0) + amount
-            if len(one.pairs) > 2 * policy.row_limit:
-                strongest = sorted(one.pairs.items(), key=lambda pair: (-pair[1], pair[0]))
-                one.pairs = dict(strongest[: policy.row_limit])
+        item.pairs = _added(item.pairs, other.item_id, amount, policy.row_limit)
+        partner.pairs = _added(partner.pairs, deed.item_id, amount, policy.row_limit)
+        if gap <= policy.steps:
+            partner.next = _added(partner.next, deed.item_id, 1.0 / gap, policy.next_limit)
+
+
+def _added(pairs: dict[str, float], item_id: str, amount: float, limit: int) -> dict[str, float]:
+    added = {**pairs, item_id: pairs.get(item_id, 0.0) + amount}
+    strongest = sorted(added.items(), key=lambda pair: (-pair[1], pair[0]))
+    return added if len(added) <= 2 * limit else dict(strongest[:limit])
 
 
 class Newest(msgspec.Struct, frozen=True):

@@ -98,7 +98,7 @@ class Settings(BaseSettings):
     """The longest time between two fits while new events come."""
     train_factors: int = Field(default=64, ge=1, le=512)
     """Length of the factors that ALS learns."""
-    ranker: Literal["linear-1", "blend-1"] = "linear-1"
+    ranker: Literal["linear-2", "blend-1"] = "linear-2"
     """What orders a list: learned weights, or the fixed blend that was there before."""
     top_k: int = Field(default=50, ge=1, le=1000)
     """Items in each list in Redis and on the topic."""

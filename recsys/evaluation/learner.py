@@ -1,71 +1,24 @@
-"""Freshet without a log round it: the core that the agents run, learning clicks and answering lists at any time."""
+"""Freshet as one of the methods that are measured: the same core that the agents run."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from recsys.candidates import Factors, Neighbours, Views
+from recsys.als.fit import FitPolicy
+from recsys.als.interactions import Interactions
+from recsys.als.model import FactorModel
+from recsys.als.training import TrainingInput, train
+from recsys.candidates import Factors
 from recsys.events import Action, Click
-from recsys.history import UserState
 from recsys.item_table import ItemTable
-from recsys.refresh import RecommendPolicy, fold_click, rank_for
-from recsys.trends import PartitionTrends, Trends
+from recsys.learner import Learner
+from recsys.refresh import RecommendPolicy
 
-Fit = Callable[["Learner"], Factors | None]
+Fit = Callable[[Learner], Factors | None]
 """Fits factors to all that was learned so far."""
-MOST = 100
-"""Items in a list that is measured."""
 
 
-@dataclass
-class Learner:
-    """The recommender: states, counts and views of one partition.
-
-    Attributes
-    ----------
-    refresh_every : events between two looks at what is popular; in the running system a second
-    """
-
-    policy: RecommendPolicy
-    items: ItemTable
-    factors: Factors | None = None
-    neighbours: Neighbours | None = None
-    refresh_every: int = 50
-    states: dict[str, UserState] = field(default_factory=dict)
-    n_events: int = 0
-
-    def __post_init__(self) -> None:
-        self._refreshed = 1
-        self.counts = PartitionTrends(self.policy.trends)
-        self.trends = Trends(self.items, self.policy.trends)
-        self._views = Views(self.items, self.trends, self.factors, self.neighbours)
-
-    @property
-    def views(self) -> Views:
-        if self._views.factors is not self.factors:
-            self._views = Views(self.items, self.trends, self.factors, self.neighbours)
-        return self._views
-
-    def learn(self, click: Click) -> None:
-        state = self.states.get(click.user_id)
-        if state is None:
-            state = self.states[click.user_id] = UserState(history=[], events={}, seen={}, queries=[])
-        fold_click(state, self.counts, click, offset=self.n_events, epoch=1, policy=self.policy)
-        self.n_events += 1
-
-    def look(self) -> None:
-        """Read the counts as they stand; nobody need while there is nothing to be answered."""
-        for item_id, trend in self.counts.take_changes():
-            self.trends.put(0, item_id, trend)
-        refreshes = self.n_events // self.refresh_every if self.n_events >= self.refresh_every else -self.n_events
-        if refreshes != self._refreshed:
-            self._refreshed = refreshes
-            self.trends.refresh()
-
-    def top(self, user_id: str, n: int = MOST) -> list[str]:
-        """The user's list now, best first."""
-        state = self.states.get(user_id) or UserState()
-        self.look()
-        return [item.item_id for item in rank_for(state, self.views, self.policy, n=n).items]
+LESSONS = 20_000
+"""Events, the newest ones of the history, that teach the ranker."""
 
 
 class Freshet:
@@ -75,17 +28,27 @@ class Freshet:
     ----------
     fit : fits factors anew
     fit_at : the number of events after which the first fit is due; each later one when there are `growth` times as many
+    teach_at : the number of events after which each choice teaches the ranker
     closed : only items that the table shows already may be in lists; else each may from its first event on
     """
 
     name = "freshet"
 
-    def __init__(self, learner: Learner, fit: Fit, *, fit_at: int, growth: float = 1.5, closed: bool = False) -> None:
+    def __init__(
+        self,
+        learner: Learner,
+        fit: Fit,
+        *,
+        fit_at: int,
+        teach_at: int,
+        growth: float = 1.5,
+        closed: bool = False,
+    ) -> None:
         self.learner = learner
         self.last: list[str] = []
         """The list that was predicted from last."""
         self._fit, self._next_fit, self._growth, self._is_closed = fit, float(fit_at), growth, closed
-        self._has_begun = False
+        self._teach_at, self._teaches, self._has_begun = teach_at, False, False
         self._listeners: list[Callable[[Click], object]] = []
 
     def listen(self, listener: Callable[[Click], object]) -> None:
@@ -95,6 +58,9 @@ class Freshet:
     def begin(self) -> None:
         """Fit once more: a trainer would have, some time after the newest events."""
         self._has_begun = True
+        self._fit_now()
+
+    def _fit_now(self) -> None:
         self.learner.look()
         self.learner.factors = self._fit(self.learner)
         self._next_fit = max(self._next_fit, self._growth * self.learner.n_events)
@@ -104,6 +70,18 @@ class Freshet:
         self.last = self.learner.top(user_id)
         places = {item_id: place for place, item_id in enumerate(self.last, start=1)}
         return [float(places[item_id]) if item_id in places else None for item_id in item_ids]
+
+    def expect(self, user_id: str, item_ids: Sequence[str]) -> None:
+        """See `Method`; the newest of the history and all that is predicted teach the ranker."""
+        if self.learner.n_events < self._teach_at or self.learner.policy.weights(self.learner.views) is None:
+            return
+        if not self._teaches:
+            self._teaches = True
+            if self.learner.n_events:
+                self._fit_now()
+        lesson = self.learner.lesson(user_id, item_ids)
+        if lesson is not None:
+            self.learner.training.step(lesson)
 
     def learn(self, click: Click, row: int) -> None:
         """See `Method`."""
@@ -117,6 +95,24 @@ class Freshet:
             self.learner.factors = self._fit(self.learner)
         if self._has_begun:
             self.learner.look()
+
+
+def freshet(
+    policy: RecommendPolicy, fit_policy: FitPolicy, items: ItemTable, *, fit_at: int, n_history: int, closed: bool
+) -> Freshet:
+    """The recommender as it runs: its factors fitted as by a trainer, its ranker taught by the end of the history."""
+    learned = Interactions(policy.history.size)
+
+    def fit(learner: Learner) -> FactorModel | None:
+        previous = learner.factors if isinstance(learner.factors, FactorModel) else None
+        given = TrainingInput(learned.arrays(), {}, learner.counts.watermark_ms, previous)
+        factors = train(given, policy.confidence, fit_policy)
+        return previous if factors is None else FactorModel(factors)
+
+    teach_at = max(fit_at, n_history - LESSONS)
+    ours = Freshet(Learner(policy, items), fit, fit_at=fit_at, teach_at=teach_at, closed=closed)
+    ours.listen(learned.apply)
+    return ours
 
 
 def policy_for(policy: RecommendPolicy, *, repeat: bool) -> RecommendPolicy:

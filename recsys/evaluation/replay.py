@@ -43,6 +43,8 @@ def replay(
                 method.begin()
         if predicted:
             _predict(predicted, world, methods, outcomes, ranks, clock, on_event)
+        for method in methods:
+            method.expect(group[0].user_id, [click.item_id for click in group])
         for click in group:
             row = world.learn(click)
             for method in methods:

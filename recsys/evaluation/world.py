@@ -57,6 +57,10 @@ class Method(Protocol):
         """The ranks, from 1, of some items for one user now; None beyond the first 100."""
         ...
 
+    def expect(self, user_id: str, item_ids: Sequence[str]) -> None:
+        """Hear what a user comes to next, before it is learned event by event, but after it was predicted."""
+        ...
+
     def learn(self, click: Click, row: int) -> None:
         """Learn one event, which `World.learn` has taken before."""
         ...
@@ -72,6 +76,9 @@ class Dense:
 
     def begin(self) -> None:
         """Nothing, for a method that learns as it goes."""
+
+    def expect(self, user_id: str, item_ids: Sequence[str]) -> None:
+        """Nothing: only what has happened is learned from."""
 
     def learn(self, click: Click, row: int) -> None:
         """Nothing, for a method that the world's histories are enough for."""

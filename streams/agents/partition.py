@@ -5,11 +5,11 @@ import logging
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from recsys.counts import PartitionTrends, decode_trend
 from recsys.errors import EventError, StateError
 from recsys.events import Click
 from recsys.history import UserState, decode_state
 from recsys.refresh import RecommendPolicy, count_click
-from recsys.trends import PartitionTrends, decode_trend
 from recsys.versions import Version
 from streams import failpoints
 from streams.agents.owed import OwedLists

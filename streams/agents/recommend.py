@@ -18,11 +18,11 @@ from functools import partial
 from typing import Protocol
 
 from recsys.candidates import Views
+from recsys.counts import encode_trend
 from recsys.errors import EventError
 from recsys.events import Click, RecommendationList
 from recsys.history import MAKES_NO_LIST, encode_state
 from recsys.refresh import RecommendPolicy, fold_click, make_list, rank_for_each
-from recsys.trends import encode_trend
 from recsys.versions import Version
 from streams import failpoints, topics
 from streams.agents.partition import COUNTED_TO_KEY, ClickPartition, PartitionTopics, recover

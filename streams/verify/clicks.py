@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from recsys.counts import ItemTrend, decode_trend
 from recsys.errors import StateError
 from recsys.history import UserState, decode_state, encode_state
 from recsys.refresh import RecommendPolicy
-from recsys.trends import ItemTrend, decode_trend
 from recsys.versions import LENGTH, Version, parse_version
 from streams.agents.partition import COUNTED_TO_KEY
 from streams.log.base import Log, Record

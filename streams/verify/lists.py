@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from recsys.candidates import Views
+from recsys.counts import decode_trend
 from recsys.errors import StateError
 from recsys.events import ListItem, RecommendationList
 from recsys.neighbours import Nearest, exact_neighbours
 from recsys.refresh import RecommendPolicy, rank_for_each
-from recsys.trends import Trends, decode_trend
+from recsys.trends import Trends
 from streams.agents.partition import COUNTED_TO_KEY
 from streams.log.base import Record
 from streams.shared_views import SharedViews
@@ -90,7 +91,7 @@ class ListsCheck:
         while waiting:
             # Readers follow the topic each at their own pace: what lies behind one's position is another's.
             counts, behind = _Counts(self.views, self.policy, self.trends), []
-            views = Views(self.views.items, counts.trends, self.views.factors, neighbours)
+            views = Views(self.views.items, counts.trends, self.views.factors, neighbours, ranker=self.views.ranker)
             for at, listed, made in waiting:
                 if counts.go_to(*at):
                     self._compare(listed, made, views)
@@ -117,8 +118,10 @@ class ListsCheck:
                 continue
             names, why = made.model, ""
             at = _positions(names.trends)
-            if present is None or names.policy != present.policy or names.ranker != present.ranker:
+            if present is None or names.policy != present.policy:
                 why = "they were made under other settings or by another release"
+            elif names.ranker != present.ranker:
+                why = "another ranker is in use by now, or another release"
             elif names.als != present.als or names.retrieval != present.retrieval:
                 why = "another model is in use by now"
             elif names.catalog != present.catalog:

@@ -4,8 +4,8 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
+from recsys.counts import ItemTrend, decode_trend
 from recsys.history import decode_state
-from recsys.trends import ItemTrend, decode_trend
 from streams.agents.partition import COUNTED_TO_KEY
 from streams.log.base import Record
 from streams.policy import recommend_policy

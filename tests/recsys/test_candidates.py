@@ -1,6 +1,7 @@
 """Gathering on arrays gives what gathering one item at a time does, whatever the sources say."""
 
 from collections import defaultdict
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,10 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys.candidates import LONGER, CandidatePolicy, Candidates, Views, gather, personal, recent_items
+from recsys.counts import ItemTrend, TrendsPolicy
+from recsys.evidence import FOLLOWED, N_COLUMNS, OWN_FADING
 from recsys.history import Interaction
 from recsys.ids import ItemIds
 from recsys.item_table import ItemTable
-from recsys.trends import ItemTrend, Trends, TrendsPolicy
+from recsys.trends import Trends
 from tests.builders import NOON_MS
 
 ITEMS = [f"item-{number}" for number in range(9)]
@@ -43,14 +46,16 @@ class Fixed:
         return SimpleNamespace(item_ids=list(known), scores=list(known.values()), name="known")
 
 
-def one_by_one(recent: list[str], told: Fixed, trends: Trends, items: ItemTable):
+def one_by_one(viewed_before: list[str], n_session: int, told: Fixed, trends: Trends, items: ItemTable):
     """Evidence by item, and which of the user's items may be named for it: those that speak most."""
     found: dict[str, list[float]] = {}
     together: dict[str, dict[str, float]] = defaultdict(dict)
     alike: dict[str, dict[str, float]] = defaultdict(dict)
+    after: dict[str, dict[str, float]] = defaultdict(dict)
+    recent = list(dict.fromkeys(reversed(viewed_before)))[: POLICY.recent_items]
 
     def evidence(item_id: str) -> list[float]:
-        return found.setdefault(item_id, [0.0] * 6)
+        return found.setdefault(item_id, [0.0] * N_COLUMNS)
 
     model_rows, scores = told.top_rows([None], POLICY.from_factors)[0]
     for row, score in zip(model_rows.tolist(), scores.tolist(), strict=True):
@@ -63,17 +68,33 @@ def one_by_one(recent: list[str], told: Fixed, trends: Trends, items: ItemTable)
                 continue
             evidence(items.ids[row])[1] += cosine
             together[items.ids[row]][viewed] = cosine
-            evidence(items.ids[row])[5] += cosine / fading * 2.0 ** (-place / (LONGER * POLICY.recency_half_life))
+            said, whole = evidence(items.ids[row]), cosine / fading
+            said[5] += whole * 2.0 ** (-place / (LONGER * POLICY.recency_half_life))
+            said[7] = max(said[7], whole)
             if place == 0:
-                evidence(items.ids[row])[4] = cosine
+                said[4] = whole
+            if place < n_session:
+                said[6] += whole
+                said[8] = max(said[8], whole)
         if place < POLICY.content_items and (known := told.nearest(viewed)):
             best = list(zip(known.item_ids, known.scores, strict=True))[: POLICY.content_neighbours]
             for other, similarity in best:
                 evidence(other)[2] = max(evidence(other)[2], fading * similarity)
                 alike[other][viewed] = fading * similarity
-    for row, popularity in zip(*(each.tolist() for each in trends.top(POLICY.from_trends)), strict=True):
+        if place < FOLLOWED:
+            rows, steps = trends.following(items.rows([viewed]))
+            for row, step in zip(rows[0].tolist(), steps[0].tolist(), strict=True):
+                if step:
+                    evidence(items.ids[row])[9] += step / (1 + place)
+                    after[items.ids[row]][viewed] = 1.0
+    for row, popularity in zip(*(each.tolist() for each in trends.popular(POLICY.from_trends)), strict=True):
         evidence(items.ids[row])[3] = popularity
-    speak = {**alike, **together}  # what goes together says more than what is alike
+    own = list(dict.fromkeys(reversed(viewed_before)))
+    for place, item_id in enumerate(own):
+        evidence(item_id)[10] = viewed_before.count(item_id)
+        evidence(item_id)[11] = np.exp(-place / OWN_FADING)
+    # What goes together says more than what follows, and that more than what is alike.
+    speak = {**alike, **after, **together}
     because = {
         item: {viewed for viewed, amount in by.items() if amount > (1 - 1e-9) * max(by.values())}
         for item, by in speak.items()
@@ -87,39 +108,49 @@ a_shop = {
     "pairs": st.dictionaries(st.sampled_from(ITEMS), some_items, max_size=6),
 }
 a_history = st.lists(st.sampled_from(ITEMS), max_size=6)
+LATER_MS = NOON_MS + 3 * POLICY.session_gap_ms
 
 
 def views_of(told: Fixed, pairs: dict[str, dict[str, float]]) -> Views:
     items = ItemTable(ITEMS[:4])
-    trends = Trends(items, TrendsPolicy(partners=3))
+    trends = Trends(items, TrendsPolicy(partners=3, followers=2))
     for number, (item_id, partners) in enumerate(pairs.items()):
-        trends.put(0, item_id, ItemTrend(0, 1.0 + number, NOON_MS, 1.0 + number, partners))
+        following = {partner: amount / 2 for partner, amount in partners.items() if amount != 0.5}
+        trends.put(
+            0, item_id, ItemTrend(0, 1.0 + number, NOON_MS, 1.0 + number, partners, 2.0, 1.0 / (1 + number), following)
+        )
     trends.refresh()
     return Views(items, trends, told, told)
 
 
-def gathered_for(histories: list[list[str]], views: Views) -> Candidates:
+def deeds(viewed: list[str], n_session: int) -> list[Interaction]:
+    """The last few deeds in a session of their own."""
+    times = [LATER_MS if place >= len(viewed) - n_session else NOON_MS for place in range(len(viewed))]
+    return [Interaction(item_id, 2, ts_ms, 1.0, 0) for item_id, ts_ms in zip(viewed, times, strict=True)]
+
+
+def gathered_for(histories: list[list[str]], views: Views, n_session: int = 2) -> Candidates:
     """All items of all histories are liked alike."""
     confidences = [dict.fromkeys(viewed, 2.0) for viewed in histories]
     recent = [
-        recent_items([Interaction(item_id, 2, NOON_MS, 1.0, 0) for item_id in viewed], liked, POLICY.recent_items)
+        recent_items(deeds(viewed, n_session), liked, POLICY)
         for viewed, liked in zip(histories, confidences, strict=True)
     ]
     return gather(recent, personal(confidences, views, POLICY), views, POLICY)
 
 
 @settings(deadline=None)  # the first call compiles
-@given(viewed=a_history, **a_shop)
-def test_arrays_gather_what_plain_python_gathers(viewed, scores, nearest, pairs):
+@given(viewed=a_history, n_session=st.integers(1, 4), **a_shop)
+def test_arrays_gather_what_plain_python_gathers(viewed, n_session, scores, nearest, pairs):
     told = Fixed(scores, nearest)
     views = views_of(told, pairs)
     items = views.items
 
-    gathered = gathered_for([viewed], views)
+    gathered = gathered_for([viewed], views, n_session)
     if not viewed:
         told = Fixed({}, {})  # who has no vector is asked nothing
-    recent = list(dict.fromkeys(reversed(viewed)))[: POLICY.recent_items]
-    expected, because = one_by_one(recent, told, views.trends, items)
+    in_session = len(set(viewed[-n_session:])) if n_session < len(viewed) else len(set(viewed))
+    expected, because = one_by_one(viewed, in_session, told, views.trends, items)
 
     ids = [items.ids[row] for row in gathered.rows.tolist()]
     assert sorted(ids) == sorted(expected)
@@ -149,6 +180,21 @@ def test_the_item_looked_at_counts_as_the_newest():
     history = [Interaction(item_id, 2, NOON_MS, 1.0, 0) for item_id in ("item-1", "item-2", "item-3")]
     liked = {"item-1": 2.0, "item-2": -6.0, "item-3": 2.0}
 
-    assert recent_items(history, liked, 5) == ["item-3", "item-1"]
-    assert recent_items(history, liked, 1, "item-7") == ["item-7", "item-3"]
-    assert recent_items(history, liked, 5, "item-1") == ["item-1", "item-3"]
+    assert recent_items(history, liked, POLICY).item_ids == ["item-3", "item-1"]
+    one = replace(POLICY, recent_items=1)
+    assert recent_items(history, liked, one).item_ids == ["item-3"]
+    assert recent_items(history, liked, one, "item-7").item_ids == ["item-7", "item-3"]
+    assert recent_items(history, liked, POLICY, "item-1").item_ids == ["item-1", "item-3"]
+
+
+def test_a_pause_ends_a_session_and_what_came_before_is_counted_for_itself():
+    times = [NOON_MS + minutes * 60_000 for minutes in (0, 20, 40, 100, 110)]
+    viewed = ["item-1", "item-2", "item-1", "item-3", "item-1"]
+    history = [Interaction(item_id, 2, ts_ms, 1.0, 0) for item_id, ts_ms in zip(viewed, times, strict=True)]
+
+    recent = recent_items(history, dict.fromkeys(viewed, 2.0), POLICY)
+
+    assert recent.item_ids == ["item-1", "item-3", "item-2"]
+    assert recent.n_session == 2
+    assert recent.n_items == 3
+    assert recent.own == {"item-1": 3, "item-3": 1, "item-2": 1}

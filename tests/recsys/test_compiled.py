@@ -3,12 +3,13 @@
 import numpy as np
 
 from recsys.als.model import _best, _inner_products
-from recsys.candidates import Views, _merge
+from recsys.candidates import Views
 from recsys.compiled import compiled
+from recsys.evidence import merge
 from recsys.history import UserState
 from recsys.item_table import ItemTable
-from recsys.rank import BLEND, _blend, _in_order
-from recsys.ranker import _linear, features
+from recsys.rank import _blend, _in_order
+from recsys.ranker import BLEND, _features, _linear, strongest
 from recsys.refresh import RecommendPolicy, rank_for, rank_for_each
 from recsys.trends import Trends
 from recsys.warm_up import warm_up
@@ -36,7 +37,7 @@ def test_inner_products_are_those_of_numpy_whatever_the_number_of_factors():
 
 def test_after_the_warm_up_a_list_of_one_user_compiles_nothing():
     warm_up()
-    loops = (_merge, _blend, features, _linear, _in_order, _best)
+    loops = (merge, strongest, _blend, _features, _linear, _in_order, _best)
     known = [len(loop.signatures) for loop in loops]
     items = ItemTable([f"item-{number}" for number in range(40)])
     views = Views(items, Trends(items))

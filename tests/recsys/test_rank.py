@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from recsys.candidates import CandidatePolicy, Views
+from recsys.counts import PartitionTrends, TrendsPolicy
 from recsys.events import Action
 from recsys.history import UserState, short_hash
 from recsys.ids import ItemIds
 from recsys.item_table import ItemTable
 from recsys.refresh import RecommendPolicy, fold_click, make_list, rank_for, rank_for_each
-from recsys.trends import PartitionTrends, TrendsPolicy, summed
+from recsys.trends import summed
 from tests.builders import NOON_MS, a_click
 
 POLICY = RecommendPolicy(candidates=CandidatePolicy(from_factors=20), trends=TrendsPolicy())

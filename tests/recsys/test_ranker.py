@@ -1,90 +1,148 @@
 """What is known of candidates becomes a score; the weights are learned from what was chosen."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsys.ranker import FEATURES, N_CONTEXTS, N_FEATURES, RankerTraining, RankerWeights, contexts, features
+from recsys.evidence import N_COLUMNS
+from recsys.ranker import (
+    FEATURES,
+    LENGTHS,
+    N_FEATURES,
+    N_ROWS,
+    RankerWeights,
+    contexts,
+    features,
+    strongest,
+)
+from recsys.ranker_training import Lesson, RankerTraining, TrainingPolicy, loss
 
 NAMES = [name for name, _ in FEATURES]
 amounts = st.floats(0.0, 5.0, allow_subnormal=False)
-candidate = st.tuples(*[amounts] * 6, st.one_of(st.just(-np.inf), st.floats(-40.0, 4_000.0)), st.integers(0, 10_000))
+a_level = st.one_of(st.just(-np.inf), st.floats(-40.0, 4_000.0))
+candidate = st.tuples(*[amounts] * N_COLUMNS, *[a_level] * 3, st.integers(0, 10_000))
 users = st.lists(st.lists(candidate, max_size=6), min_size=1, max_size=3)
 
 
-def featured(lists):
+def flat(lists):
     bounds = np.cumsum([0, *(len(of_user) for of_user in lists)], dtype=np.intp)
-    flat = np.array([row for of_user in lists for row in of_user], dtype=np.float64).reshape(-1, 8)
-    return bounds, *features(bounds, flat[:, :6].copy(), flat[:, 6].copy(), flat[:, 7].copy())
+    table = np.array([row for of_user in lists for row in of_user], dtype=np.float64).reshape(-1, N_COLUMNS + 4)
+    return bounds, table[:, :N_COLUMNS].copy(), table[:, N_COLUMNS:-1].T.copy(), table[:, -1].copy()
 
 
 @settings(deadline=None)  # the first call compiles
 @given(lists=users)
 def test_features_are_bounded_and_do_not_depend_on_other_users(lists):
-    bounds, given_, _ = featured(lists)
+    bounds, *known = flat(lists)
+    given_ = features(bounds, *known)
 
     assert np.isfinite(given_).all()
     assert (given_ >= 0.0).all()
     assert (given_ <= 2.0).all()
     for user, of_user in enumerate(lists):
-        _, alone, _ = featured([of_user])
-        assert np.array_equal(alone, given_[bounds[user] : bounds[user + 1]])
+        assert np.array_equal(features(*flat([of_user])), given_[bounds[user] : bounds[user + 1]])
 
 
 @settings(deadline=None)
 @given(lists=users, seed=st.integers(0, 99))
 def test_scores_are_those_of_plain_arithmetic_in_the_same_order(lists, seed):
-    bounds, given_, _ = featured(lists)
-    ranker = RankerWeights(np.random.default_rng(seed).normal(size=(N_CONTEXTS, N_FEATURES)), "some")
-    n_recent = np.array([3 * user for user in range(len(lists))])
+    bounds, *known = flat(lists)
+    given_, each = features(bounds, *known), np.arange(len(lists))
+    ranker = RankerWeights(np.random.default_rng(seed).normal(size=(N_ROWS, N_FEATURES)), "some")
 
-    scores, strongest = ranker.score(bounds, given_, n_recent)
+    rows = contexts(3 * each, each)
+    scores, sources = ranker.score(bounds, given_, rows)
 
     for user in range(len(lists)):
         own = slice(bounds[user], bounds[user + 1])
-        weights = ranker.weights[contexts(n_recent[[user]])[0]]
+        weights = ranker.table[0] + ranker.table[rows[user]].sum(axis=0)
         plain = given_[own] @ weights
         assert scores[own] == pytest.approx(1.0 / (1.0 + plain.max(initial=-np.inf) - plain), rel=1e-9)
         parts = np.array(
             [(given_[own] * weights)[:, [s == source for _, s in FEATURES]].sum(axis=1) for source in range(4)]
         ).T
-        for place, source in enumerate(strongest[own].tolist()):
+        for place, source in enumerate(sources[own].tolist()):
             assert parts[place, source] == pytest.approx(parts[place].max(), abs=1e-9)
 
 
+@settings(deadline=None)
+@given(lists=users, most=st.integers(1, 4), hidden=st.sets(st.integers(0, 17)))
+def test_the_candidates_with_the_most_evidence_are_looked_at_and_no_hidden_one(lists, most, hidden):
+    bounds, evidence, _, _ = flat(lists)
+    shown = np.array([place not in hidden for place in range(len(evidence))], dtype=np.bool_)
+
+    kept_bounds, places = strongest(bounds, evidence, shown, most)
+
+    assert shown[places].all()
+    for user in range(len(lists)):
+        own = np.flatnonzero(
+            shown & (np.arange(len(shown)) >= bounds[user]) & (np.arange(len(shown)) < bounds[user + 1])
+        )
+        kept = places[kept_bounds[user] : kept_bounds[user + 1]].tolist()
+        scale = evidence[own].max(axis=0, initial=0.0)
+        sums = np.divide(evidence[own], scale, out=np.zeros_like(evidence[own]), where=scale > 0.0).sum(axis=1)
+        assert len(kept) >= min(most, len(own))
+        last = np.sort(sums)[::-1][: min(most, len(own))].min(initial=np.inf)
+        assert all(sums[own.tolist().index(place)] >= last - 1e-9 for place in kept)
+
+
 def test_a_source_that_tells_nothing_costs_nothing():
-    _, given_, highest = featured([[(0.0,) * 6 + (-np.inf, 0)] * 2])
+    bounds, *known = flat([[(0.0,) * N_COLUMNS + (-np.inf,) * 3 + (0,)] * 2])
 
-    assert not given_.any()
-    assert not highest.any()
+    assert not features(bounds, *known).any()
 
 
-def test_users_with_as_many_items_share_weights():
-    assert contexts(np.array([0, 1, 2, 4, 5, 9, 10, 99])).tolist() == [0, 1, 2, 2, 3, 3, 4, 4]
+def test_users_with_as_long_a_history_and_as_long_a_session_share_weights():
+    by_length = contexts(np.array([0, 1, 2, 4, 5, 9, 10, 29, 30, 99]), np.zeros(10, dtype=np.intp))[:, 0]
+    by_session = contexts(np.zeros(6, dtype=np.intp), np.array([0, 1, 2, 3, 9, 10]))[:, 1]
+
+    assert by_length.tolist() == [1, 2, 3, 3, 4, 4, 5, 5, 6, 6]
+    assert (by_session - len(LENGTHS)).tolist() == [2, 3, 4, 4, 5, 6]
+    assert by_session.max() == N_ROWS - 1
 
 
 def test_training_finds_which_feature_is_chosen_by_and_for_whom():
     """People with a history choose by one feature, newcomers by another."""
     rng = np.random.default_rng(0)
     training = RankerTraining()
+    of = {n: contexts(np.array([n]), np.array([0]))[0] for n in (0, 40)}
     losses = []
     for number in range(4_000):
         given_ = rng.random((20, N_FEATURES))
-        n_recent, feature = (0, 12) if number % 2 else (10, 4)
-        losses.append(training.step(given_, int(given_[:, feature].argmax()), n_recent))
+        n_items, feature = (0, 12) if number % 2 else (40, 4)
+        losses.append(training.step(Lesson(given_, np.array([given_[:, feature].argmax()]), of[n_items])))
 
-    weights = training.table()
-    assert int(weights[0].argmax()) == 12
-    assert int(weights[4].argmax()) == 4
-    assert np.mean(losses[-500:]) < 0.6 * np.mean(losses[:100])
+    def best_for(n_items):
+        return int((training.table[0] + training.table[of[n_items]].sum(axis=0)).argmax())
+
+    assert best_for(0) == 12
+    assert best_for(40) == 4
+    assert np.mean(losses[-500:]) < 0.7 * np.mean(losses[:100])
 
 
 def test_a_step_goes_down_the_gradient_of_the_cross_entropy():
     rng = np.random.default_rng(1)
     given_ = rng.random((9, N_FEATURES))
-    training = RankerTraining(decay=0.0)
-    before = training.step(given_, 3, 5)
+    context = contexts(np.array([5]), np.array([1]))[0]
+    training = RankerTraining(policy=replace(TrainingPolicy(), decay=0.0))
+    lesson = Lesson(given_, np.array([3]), context)
+    before = training.step(lesson)
 
     assert before == pytest.approx(np.log(9))
-    assert training.step(given_, 3, 5) < before
+    after = loss(training.table, lesson)
+    assert after < before
+    assert training.step(lesson) == pytest.approx(after)
+
+
+def test_several_chosen_at_once_are_one_step_towards_all_of_them():
+    given_ = np.zeros((4, N_FEATURES))
+    given_[0, 0] = given_[1, 1] = given_[2, 2] = 1.0
+    training = RankerTraining()
+    training.step(Lesson(given_, np.array([0, 1]), contexts(np.array([5]), np.array([1]))[0]))
+
+    assert training.n_steps == 1
+    assert training.table[0, 0] == pytest.approx(training.table[0, 1])
+    assert training.table[0, 0] > 0.0 > training.table[0, 2]

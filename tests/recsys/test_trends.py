@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recsys.counts import ItemTrend, PartitionTrends, TrendsPolicy, decode_trend, encode_trend
 from recsys.events import ACTION_CODE, Action
 from recsys.history import Interaction
 from recsys.item_table import ItemTable
-from recsys.trends import ItemTrend, PartitionTrends, Trends, TrendsPolicy, decode_trend, encode_trend, summed
+from recsys.trends import Trends, summed
 from tests.builders import NOON_MS
 
 WEEK_MS = 7 * 86_400_000
@@ -202,3 +203,37 @@ def test_the_order_of_records_does_not_change_what_a_reader_says():
         answers.append(([items.ids[row] for row in rows], popularity.tolist(), partners))
 
     assert answers[0] == answers[1] == answers[2]
+
+
+def test_what_users_touch_next_is_told_apart_from_what_they_touched_before():
+    trends = PartitionTrends(POLICY)
+    observe_all(trends, ["lamp", "bulb", "shoe", "boot", "sock"])
+    items = ItemTable()
+    reader = summed(items, {0: trends}, POLICY)
+
+    def after(item_id: str) -> list[str]:
+        rows, cosines = reader.following(items.rows([item_id]))
+        found = {items.ids[row]: cosine for row, cosine in zip(rows[0], cosines[0].tolist(), strict=True) if cosine}
+        return sorted(found, key=found.__getitem__, reverse=True)
+
+    assert after("lamp") == ["bulb", "shoe", "boot"], "sock is four steps away"
+    assert after("shoe") == ["boot", "sock"]
+    assert after("sock") == []
+
+
+def test_what_was_popular_for_long_and_what_is_of_late_are_among_the_popular():
+    trends, offset = PartitionTrends(POLICY), 0
+    for item_id, days_ago, n in (("evergreen", 60, 20), ("hit", 7, 12), ("newcomer", 0, 2)):
+        for _ in range(n):
+            trends.observe(item_id, 1.0, NOON_MS - days_ago * 86_400_000, offset, ())
+            offset += 1
+    items = ItemTable()
+    reader = summed(items, {0: trends}, POLICY)
+
+    assert [items.ids[row] for row in reader.popular(1)[0].tolist()] == ["hit"]
+    rows, popularity = reader.popular(4)
+    assert [items.ids[row] for row in rows.tolist()] == ["hit", "newcomer", "evergreen"]
+    assert popularity[0] == 1.0
+    levels, counts = reader.interest(items.rows(["hit", "newcomer", "evergreen"]))
+    assert counts.tolist() == [12.0, 2.0, 20.0]
+    assert [int(level.argmax()) for level in levels] == [0, 1, 0]

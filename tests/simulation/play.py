@@ -5,9 +5,9 @@ import json
 import logging
 import sys
 
+from recsys.counts import decode_trend
 from recsys.errors import OwnershipLostError
 from recsys.history import decode_state
-from recsys.trends import decode_trend
 from streams import retry, topics
 from streams.agents.partition import COUNTED_TO_KEY
 from streams.reference import ClicksReference

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from recsys.als.model import Factors
+from recsys.counts import ItemTrend, decode_trend, encode_trend
 from recsys.errors import StateError
 from recsys.events import Price, Product
 from recsys.history import Interaction, UserState, decode_state, encode_state
@@ -23,7 +24,6 @@ from recsys.records import (
     encode_record,
     unpack_vector,
 )
-from recsys.trends import ItemTrend, decode_trend, encode_trend
 from streams.log.base import Record
 from streams.wire.factors import FactorAssembler, encode_generation
 from tests.builders import NOON_MS

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from recsys.counts import ItemTrend, encode_trend
+from recsys.ranker import VERSION
 from recsys.records import SCHEMA, CatalogueFields, encode_record, fields_key
-from recsys.trends import ItemTrend, encode_trend
 from streams import topics
 from streams.log.base import NewRecord, Record
 from streams.log.open import open_log
@@ -16,7 +17,9 @@ from streams.policy import recommend_policy
 from streams.processes import running
 from streams.settings import Settings
 from streams.shared_views import SharedViews
+from streams.wire.ranker import encode_ranker
 from tests.builders import a_product
+from tests.streams.wire.test_ranker import a_ranker
 
 
 @pytest.fixture
@@ -133,3 +136,24 @@ async def test_lists_name_where_popularity_was_sorted_last(tmp_path: Path, log):
 
         assert views.now().named().trends == "0.7/0.0"
         await until(lambda: views.now().named().trends == "0.7")
+
+
+async def test_a_ranker_in_the_log_is_used_at_once_and_lists_name_it(tmp_path: Path, log):
+    async with views_of(tmp_path, log) as views:
+        named = views.now().named
+        assert named is not None
+        assert named().ranker == VERSION
+        await log.append(NewRecord(topics.MODELS, b"ranker", encode_ranker(a_ranker(3)), 0))
+        await until(lambda: views.now().ranker is not None)
+
+        weights = recommend_policy(Settings(data_dir=tmp_path)).weights(views.now())
+        assert weights is not None
+        named = views.now().named
+        assert named is not None
+        assert named().ranker == weights.version == a_ranker(3).version
+
+        await log.append(NewRecord(topics.MODELS, b"ranker", None, 0))
+        await until(lambda: views.now().ranker is None)
+        named = views.now().named
+        assert named is not None
+        assert named().ranker == VERSION

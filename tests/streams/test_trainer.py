@@ -20,7 +20,9 @@ from streams.settings import Settings
 from streams.trainer import Trainer, TrainerStatus
 from streams.wire.click import encode_click
 from streams.wire.factors import FactorAssembler
+from streams.wire.ranker import IN_USE_KEY, decode_ranker, encode_ranker, slot_key
 from tests.builders import a_click
+from tests.streams.wire.test_ranker import a_ranker
 
 PARTITIONS = 3
 DEADLINE_S = 30.0
@@ -77,6 +79,13 @@ def kind_clicks(n: int, seed: int = 0) -> list[Click]:
         a_click(f"user-{user}", f"kind{user % KINDS}-{item}", type=Action.PURCHASE)
         for user, item in zip(users, items, strict=True)
     ]
+
+
+def walks(n: int) -> list[Click]:
+    """Shoppers that look at all products of their kind, one after the other, again and again."""
+    users = KINDS * USERS_A_KIND
+    steps = [(number % users, (number // users + number) % ITEMS_A_KIND) for number in range(n)]
+    return [a_click(f"user-{user}", f"kind{user % KINDS}-{step}", type=Action.VIEW) for user, step in steps]
 
 
 async def produce(log: Log, clicks: Iterable[Click | bytes]) -> None:
@@ -339,3 +348,29 @@ async def test_a_stop_in_the_middle_of_a_fit_does_not_wait_for_its_end(settings:
     await asyncio.wait_for(task, DEADLINE_S)
 
     assert (await published(log)).version is None
+
+
+async def test_clicks_teach_a_ranker_that_every_process_then_reads(settings: Settings, log: Log) -> None:
+    async with training(settings, log) as running:
+        await produce(log, walks(1_500))
+        await until(running, lambda status: status.n_fits >= 1)
+        async with asyncio.timeout(DEADLINE_S):
+            while running.lessons.in_use is None:
+                await asyncio.sleep(0.01)
+
+    records = {record.key: record.value for record in await read_all(log, "shop.models")}
+    assert records[IN_USE_KEY] is not None
+    in_use = decode_ranker(records[IN_USE_KEY])
+    assert records[slot_key(1)] == records[IN_USE_KEY]
+    assert in_use.generation == 1
+    assert in_use.low > 0.0, "it was better beyond chance"
+    assert in_use.weights() is not None
+
+
+async def test_a_ranker_that_somebody_has_chosen_stays(settings: Settings, log: Log) -> None:
+    await log.append(NewRecord("shop.models", IN_USE_KEY, encode_ranker(a_ranker(7, is_pinned=True)), 0))
+    async with training(settings, log) as running:
+        await produce(log, walks(1_500))
+        await until(running, lambda status: status.n_fits >= 1 and not status.is_fitting)
+
+        assert running.lessons.n_taught == 0

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from recsys.evaluation.baselines import BASELINES, CoOccurrence, DecayedPopularity
-from recsys.evaluation.learner import Freshet, Learner, policy_for
+from recsys.evaluation.learner import Freshet, policy_for
 from recsys.evaluation.order import Protocol, arrange
 from recsys.evaluation.replay import replay
 from recsys.evaluation.world import World, rank_among
 from recsys.item_table import ItemTable
+from recsys.learner import Learner
 from recsys.refresh import RecommendPolicy
 from tests.builders import a_click
 
@@ -30,7 +31,7 @@ def a_log(changed_from: int = 10**9):
 
 def ours() -> Freshet:
     learner = Learner(policy_for(RecommendPolicy(), repeat=False), ItemTable())
-    return Freshet(learner, lambda learner: None, fit_at=10**9)
+    return Freshet(learner, lambda learner: None, fit_at=10**9, teach_at=100)
 
 
 def run(log, **options):

@@ -6,8 +6,8 @@ import random
 
 import pytest
 
+from recsys.counts import decode_trend, encode_trend
 from recsys.history import decode_state, encode_state
-from recsys.trends import decode_trend, encode_trend
 from streams import topics
 from streams.agents.partition import COUNTED_TO_KEY
 from streams.reference import Place

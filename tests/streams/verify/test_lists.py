@@ -7,12 +7,13 @@ import pytest
 
 from recsys.candidates import Views
 from recsys.catalogue import Catalogue
+from recsys.counts import PartitionTrends, decode_trend, encode_trend
 from recsys.events import ModelVersions
 from recsys.history import UserState
 from recsys.item_table import ItemTable
-from recsys.rank import VERSION
+from recsys.ranker import VERSION
 from recsys.refresh import RecommendPolicy, fold_click, make_list, rank_for
-from recsys.trends import PartitionTrends, Trends, decode_trend, encode_trend
+from recsys.trends import Trends
 from streams.log.base import Record
 from streams.verify.clicks import Listed
 from streams.verify.lists import ExactNeighbours, ListsCheck
@@ -39,7 +40,7 @@ class Shop:
             fold_click(self.state, counts, click, offset=offset, epoch=1, policy=POLICY)
             value = encode_trend(counts.items[click.item_id])
             self.records.append(Record("trends", 0, offset, 0, click.item_id.encode(), value, ()))
-        self.views = SimpleNamespace(items=self.items, catalogue=Catalogue(), factors=None)
+        self.views = SimpleNamespace(items=self.items, catalogue=Catalogue(), factors=None, ranker=None)
         self.views.now = lambda: Views(self.items, Trends(self.items), named=lambda: self.names("20"))
 
     def names(self, upto, **changes):
