@@ -99,7 +99,8 @@ def features(hits: Sequence[SearchHit], state: UserState, evidence: Evidence) ->
     confidences = policy.confidence.confidences(state.history, state.watermark_ms)
     made[:, 0] = _taste(item_ids, confidences, views)
     made[:, 1] = [confidences.get(item_id, 0.0) > 0 for item_id in item_ids]
-    made[:, 2] = _together(item_ids, recent_items(state.history, confidences, policy.candidates.recent_items), views)
+    recent = recent_items(state.history, confidences, policy.candidates)
+    made[:, 2] = _together(item_ids, recent.item_ids, views)
     made[:, 3] = _popularity(item_ids, views)
     made[:, 4] = [_newness(item_id, catalogue, evidence.now_ms) for item_id in item_ids]
     made[:, 5] = _price_fit(item_ids, confidences, catalogue)
@@ -120,16 +121,17 @@ def _together(item_ids: Sequence[str], recent: Sequence[str], views: Views) -> N
     if not recent:
         return found
     related, cosines = views.trends.partners(views.items.rows(recent))
-    best: dict[int, float] = {}
-    for row, cosine in zip(related.reshape(-1).tolist(), cosines.reshape(-1).tolist(), strict=True):
-        if cosine > best.get(row, 0.0):
-            best[row] = cosine
-    return np.array([min(best.get(row, 0.0), 1.0) for row in views.items.rows(item_ids).tolist()], dtype=np.float32)
+    rows = views.items.rows(item_ids)
+    order = np.argsort(rows)
+    places = order[np.minimum(np.searchsorted(rows, related, sorter=order), len(rows) - 1)]
+    is_hit = rows[places] == related
+    np.maximum.at(found, places[is_hit], cosines[is_hit].astype(np.float32))
+    return np.minimum(found, 1.0, dtype=np.float32)
 
 
 def _popularity(item_ids: Sequence[str], views: Views) -> NDArray[np.float32]:
     """Beside the most popular of them, by orders of magnitude."""
-    levels, _ = views.trends.interest(views.items.rows(item_ids))
+    (levels, *_), _ = views.trends.interest(views.items.rows(item_ids))
     highest = levels.max(initial=-np.inf)
     if highest == -np.inf:
         return np.zeros(len(item_ids), dtype=np.float32)

@@ -193,7 +193,7 @@ def _run(
         )
 
 
-def freshet(settings: "Settings", protocol: "Protocol", item_ids: list[str], n_history: int) -> "Freshet":
+def freshet(settings: "Settings", protocol: "Protocol", item_ids: list[str], n_history: int = 0) -> "Freshet":
     """The recommender with the policy of the settings."""
     from recsys.als.fit import FitPolicy
     from recsys.evaluation.learner import freshet as recommender
