@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from streams.agents.live_scores import LiveScores
 from streams.agents.recommend import ClickProcessor
 from streams.shared_views import SharedViews
 
@@ -34,6 +35,7 @@ class WorkerMetrics:
             yield _counter("freshet_lists_written", "Lists written to Redis and the topic.", counters.lists)
             yield _counter("freshet_click_batches", "Batches of clicks.", counters.batches)
             yield _gauge("freshet_partitions_owned", "Partitions of clicks owned.", len(self.clicks.partitions))
+            yield from _live_scores(self.clicks.live)
             users = sum(len(owned.states) for owned in self.clicks.partitions.values())
             yield _gauge("freshet_users", "Users held.", users)
         if self.products is not None:
@@ -46,6 +48,17 @@ class WorkerMetrics:
     def describe(self) -> Iterable[Metric]:
         """Nothing ahead of time: which metrics there are depends on the roles."""
         return ()
+
+
+def _live_scores(live: LiveScores) -> Iterator[Metric]:
+    """How often the ten first of the list that stood before a choice held it, beside the ten most popular."""
+    choices = CounterMetricFamily("freshet_choices", "Choices of users who had a list.", labels=["strategy"])
+    hits = CounterMetricFamily("freshet_choice_hits", "Those that were foretold.", labels=["strategy", "by"])
+    for strategy, tally in sorted(live.tallies.items()):
+        choices.add_metric([strategy], tally.choices)
+        hits.add_metric([strategy, "list"], tally.hits)
+        hits.add_metric([strategy, "popularity"], tally.popular_hits)
+    yield from (choices, hits)
 
 
 def _counter(name: str, text: str, value: float) -> Metric:

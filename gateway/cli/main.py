@@ -14,6 +14,7 @@ from gateway.cli import (
     evaluate_search,
     gateway,
     import_feed,
+    models,
     rebuild,
     replay,
     topics,
@@ -47,6 +48,7 @@ app.command("evaluate-search")(evaluate_search.evaluate_search)
 app.add_typer(train.app, name="train")
 app.command("verify")(verify.verify)
 app.add_typer(rebuild.app, name="rebuild")
+app.add_typer(models.app, name="models")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command("doctor")(doctor.doctor)
 

@@ -25,6 +25,7 @@ from recsys.history import MAKES_NO_LIST, encode_state
 from recsys.refresh import RecommendPolicy, fold_click, make_list, rank_for_each
 from recsys.versions import Version
 from streams import failpoints, topics
+from streams.agents.live_scores import LiveScores
 from streams.agents.partition import COUNTED_TO_KEY, ClickPartition, PartitionTopics, recover
 from streams.agents.refreshes import Counters, Refreshes, Touched
 from streams.dead_letters import dead_letter
@@ -75,7 +76,7 @@ class ClickProcessor:
         now_ms: Callable[[], int],
     ) -> None:
         prefix = settings.topic_prefix
-        self.counters = Counters()
+        self.counters, self.live = Counters(), LiveScores(policy.confidence)
         self.partitions: dict[int, ClickPartition] = {}
         self._generation = 0
         self._recovering = asyncio.Lock()
@@ -92,6 +93,7 @@ class ClickProcessor:
     def forget(self) -> None:
         """Drop all partitions: whichever come back are recovered from their topics."""
         self.partitions.clear()
+        self.live.forget()
         self._generation += 1
         for refreshes in self._owing:
             refreshes.settled.set()
@@ -274,6 +276,8 @@ class ClickProcessor:
     def _fold_one(self, click: Click, record: Record, owned: ClickPartition, touched: dict[str, Touched]) -> None:
         state = owned.state_of(click.user_id)
         is_redelivery = (owned.epoch, record.offset) <= (state.epoch, state.offset)
+        if not (is_redelivery or REPLAYED in record.headers):
+            self.live.score(click, state, self._views())
         counted = fold_click(state, owned.trends, click, offset=record.offset, epoch=owned.epoch, policy=self._policy)
         owned.trends.offset = max(owned.trends.offset, record.offset)
         user = touched.get(click.user_id)
@@ -305,6 +309,7 @@ class ClickProcessor:
             list_json = None
             if user.wants_list:
                 made = make_list(user_id, state, next(ranked), views, partition=partition, generated_at=generated_at)
+                self.live.stands(made)
                 user.owned.listed(user_id, is_full=len(made.items) >= self._policy.top_k)
                 if user.is_replayed or user_id in user.owned.owed:
                     user.owned.owed.made(user_id, now_ms)
