@@ -48,7 +48,13 @@ async def _serve(settings: Settings, stop: asyncio.Event) -> None:
 
 def background(gateway: Gateway) -> tuple[Coroutine[Any, Any, None], ...]:
     """What a gateway does beside answering."""
-    return gateway.changes.run(), gateway.load_encoders(), gateway.keep_index(), gateway.reach.run()
+    return (
+        gateway.changes.run(),
+        gateway.load_encoders(),
+        gateway.keep_index(),
+        gateway.reach.run(),
+        gateway.wholeness.run(),
+    )
 
 
 def open_socket(settings: Settings) -> socket.socket:

@@ -40,6 +40,7 @@ from streams.reach import Reach
 from streams.settings import Settings
 from streams.shared_views import SharedViews
 from streams.stores.redis import RedisStore
+from streams.wholeness import Wholeness
 from streams.wire.lists import decode_list
 from streams.wire.times import rfc3339
 
@@ -78,11 +79,18 @@ class Gateway:
         self.popular_queries = PopularQueries()
         self.changes = ListChanges(store)
         self.reach = Reach(settings, log, store.ping)
+        self.wholeness = Wholeness(settings, log, store)
         self._answers: TTLCache[tuple[str, str], tuple[bytes, Response]] = TTLCache(REMEMBERED_ANSWERS, DAY_S)
 
     @property
     def is_ready(self) -> bool:
-        return self.views.is_caught_up and self.reach.is_there
+        """Whether to send requests here.
+
+        A Redis of the shop's own that lacks lists keeps no gateway out of use, for each answers such a user with what
+        is popular. An embedded one lives with the processes that fill it, and they are still starting.
+        """
+        is_filled = self.wholeness.is_whole or not self.settings.redis.startswith("embedded:")
+        return self.views.is_caught_up and self.reach.is_there and is_filled
 
     def topic(self, name: str) -> str:
         return self.settings.topic_prefix + name

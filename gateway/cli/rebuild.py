@@ -65,10 +65,11 @@ async def _fill(rebuild: "Rebuild", with_similar: bool) -> None:
     from gateway.cli.progress import counting
     from streams import topics
     from streams.agents.partition import read_states
-    from streams.agents.restore import SHARED, mark_of
+    from streams.agents.restore import SHARED
     from streams.clock import wall_clock_ms
     from streams.policy import recommend_policy
     from streams.rebuild import lists_made_anew
+    from streams.wholeness import mark_of
 
     settings, log, store, views = rebuild.settings, rebuild.log, rebuild.store, rebuild.views
     policy = recommend_policy(settings)

@@ -29,13 +29,13 @@ class DemoFigures:
     embedded: int = 0
     """Products with vectors."""
     events: int = 0
-    """Events that the shoppers have sent."""
+    """Events that came since this start, of shoppers and of people on the page."""
     applied: int = 0
-    """Events that are in some shopper's list."""
+    """Of these, how many have been worked off."""
     lag: int = 0
-    """Records of all topics that wait to be processed."""
+    """Events that wait to be worked off, those of an earlier demo too."""
     lists: int = 0
-    """Lists written."""
+    """Lists written since this start."""
     click_to_list_p50_ms: float | None = None
     click_to_list_p99_ms: float | None = None
     choices: int = 0

@@ -20,6 +20,7 @@ from gateway.serve import background, open_socket, serve
 from gateway.state import Gateway
 from recsys.errors import UnavailableError
 from streams import topics
+from streams.apps import app_id
 from streams.clock import wall_clock_ms
 from streams.log.base import NewRecord
 from streams.policy import recommend_policy
@@ -36,8 +37,10 @@ FIRST_SHELVES = 100
 """Products after which the first shoppers come in."""
 FIRST_FIT_AT = 400
 """Events to the first fit, unless the settings say otherwise: twenty seconds of shoppers."""
+COUNT_EVERY_S = 0.5
 TASTES = 1
 LATENCIES = 2_000
+REOPENED = "The shop is open as the last demo left it; events, lists and rates count from this start."
 logger = logging.getLogger(__name__)
 
 
@@ -62,7 +65,10 @@ class Watch:
     """What the shoppers see and how long they wait: the figures of the panel."""
 
     lists: dict[str, list[str]] = field(default_factory=dict)
-    sent: int = 0
+    waiting_before: int = 0
+    """Events of earlier runs that no list knew of when this one began."""
+    events: int = 0
+    """Events that came since, those of people on the page too."""
     products: int = 0
     asked_at: dict[str, float] = field(default_factory=dict)
     waits_ms: deque[float] = field(default_factory=lambda: deque(maxlen=LATENCIES))
@@ -91,12 +97,37 @@ async def _demo(settings: Settings, empty: bool, exit_after: float | None, stop:
             host, port = listening.getsockname()[:2]
             url = f"http://{host}:{port}"
             shop = Shop(parts, watch)
+            count = await Count.begin(parts, watch)
             async with (
-                running(views.run(), *background(gateway), serve(gateway, parts, listening, stop)),
+                running(views.run(), *background(gateway), count.run(), serve(gateway, parts, listening, stop)),
                 running(trainer.run(stop), shop.run(empty)),
                 _working(worker),
             ):
                 await show(lambda: _figures(url, watch, worker, trainer, shop), stop)
+
+
+class Count:
+    """How many events came since the demo began, as the log says."""
+
+    def __init__(self, parts: Outside, watch: Watch, before: int) -> None:
+        self._log, self._topic = parts.log, parts.settings.topic_prefix + topics.CLICKS
+        self._watch, self._before = watch, before
+
+    @classmethod
+    async def begin(cls, parts: Outside, watch: Watch) -> "Count":
+        """Count from now on, and note what an earlier demo has left to do."""
+        topic = parts.settings.topic_prefix + topics.CLICKS
+        ends = await parts.log.end_offsets(topic)
+        committed = await parts.log.committed(app_id(parts.settings, "recommend"), topic)
+        watch.waiting_before = sum(end - committed.get(partition, 0) for partition, end in ends.items())
+        return cls(parts, watch, sum(ends.values()))
+
+    async def run(self) -> None:
+        """Count until cancelled."""
+        while True:
+            with contextlib.suppress(UnavailableError):
+                self._watch.events = sum((await self._log.end_offsets(self._topic)).values()) - self._before
+            await asyncio.sleep(COUNT_EVERY_S)
 
 
 @contextlib.asynccontextmanager
@@ -114,6 +145,7 @@ class Shop:
 
     def __init__(self, parts: Outside, watch: Watch) -> None:
         self.shoppers: Shoppers | None = None
+        self.is_reopened = False
         self._parts, self._watch = parts, watch
         self._products = [] if parts.settings.media_dir is None else list(sample_shop())
 
@@ -123,7 +155,7 @@ class Shop:
             return
         async with running(self._look(), self._shop()):
             await self._open()
-            self._watch.note = "The shop is open."
+            self._watch.note = REOPENED if self.is_reopened else "The shop is open."
             await asyncio.Event().wait()
 
     async def _open(self) -> None:
@@ -133,6 +165,7 @@ class Shop:
         if sum((await log.end_offsets(topic)).values()) >= len(self._products):
             self._let_in(self._products)
             self._watch.products = len(self._products)
+            self.is_reopened = True
             return
         assert settings.media_dir is not None
         self._watch.note = "Opening the shop: drawing pictures."
@@ -178,7 +211,6 @@ class Shop:
             if click["type"] not in ("impression", "search"):
                 watch.asked_at[user_id] = time.perf_counter()
             await log.append(NewRecord(topic, user_id.encode(), msgspec.json.encode(click)))
-            watch.sent += 1
             await asyncio.sleep(1 / EVENTS_PER_S)
 
 
@@ -188,16 +220,17 @@ def _take(products: Iterator[SampleProduct], n: int) -> list[SampleProduct]:
 
 def _figures(url: str, watch: Watch, worker: Worker, trainer: Trainer, shop: Shop) -> DemoFigures:
     views, processor = worker.views, worker.processor
-    applied = processor.counters.applied if processor else 0
+    handled = processor.counters.applied + processor.counters.refused if processor else 0
+    waiting = max(0, watch.waiting_before + watch.events - handled)
     hits = shop.shoppers.hits if shop.shoppers else None
     return DemoFigures(
         url=url,
         products=watch.products,
         searchable=len(views.catalogue),
         embedded=views.n_with_vectors,
-        events=watch.sent,
-        applied=applied,
-        lag=max(0, watch.sent - applied),
+        events=watch.events,
+        applied=max(0, watch.events - waiting),
+        lag=waiting,
         lists=processor.counters.lists if processor else 0,
         click_to_list_p50_ms=watch.wait_ms(0.5),
         click_to_list_p99_ms=watch.wait_ms(0.99),

@@ -35,6 +35,7 @@ async def readyz(request: Request, response: Response) -> dict[str, Any]:
             follower.topic: {"caught_up": follower.is_caught_up, "offsets": follower.offsets}
             for follower in gateway.views.followers
         },
+        "redis": {"whole": gateway.wholeness.is_whole, "lacking": gateway.wholeness.lacking},
         "products": len(gateway.views.catalogue),
         "search": {
             "words": True,

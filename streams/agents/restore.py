@@ -18,6 +18,7 @@ from streams.retry import until_available
 from streams.settings import Settings
 from streams.shared_views import SharedViews
 from streams.stores.redis import RedisStore
+from streams.wholeness import mark_of
 
 SHARE = 0.25
 """Of a worker's time while it restores: 100,000 users take some 20 s, and clicks wait for 10 ms at most."""
@@ -80,8 +81,3 @@ class Restorer:
 
     async def _mark(self, marks: Mapping[str, str]) -> None:
         await until_available(partial(self._store.set_whole, marks))
-
-
-def mark_of(partition: int) -> str:
-    """The mark of a partition's lists and states."""
-    return f"lists:{partition}"
