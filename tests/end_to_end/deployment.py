@@ -163,7 +163,8 @@ class Deployment:
     @property
     def settings(self) -> Settings:
         """What the processes read from their environment, as far as a test asks for it."""
-        return Settings(topic_prefix=self.prefix, partitions=4, image_encoder="none")
+        partitions = int(self.variables["FRESHET_PARTITIONS"])
+        return Settings(topic_prefix=self.prefix, partitions=partitions, image_encoder="none")
 
     def kill_all(self) -> None:
         """End what a failed test has left, by its own pids; a supervised child dies with its parent."""
