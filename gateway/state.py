@@ -29,7 +29,7 @@ from recsys.rank import Filter as Allow
 from recsys.refresh import RecommendPolicy, make_list, rank_for
 from recsys.running_mean import RunningMean
 from recsys.search import SearchHit, SearchQuery, search, similar
-from recsys.search_ranking import CONSIDERED, Evidence, ranked
+from recsys.search_ranking import CONSIDERED, CONSIDERED_BY_PICTURE, Evidence, ranked
 from recsys.suggest import PopularQueries
 from recsys.together import alike
 from recsys.types import Vector
@@ -187,7 +187,8 @@ class Gateway:
 
     async def search(self, query: SearchQuery, user_id: str = "") -> list[SearchHit]:
         """What answers a query, in the order that suits the user, or shoppers in general."""
-        found = replace(query, n=max(query.n, CONSIDERED))
+        considered = CONSIDERED if query.image_vector is None else CONSIDERED_BY_PICTURE
+        found = replace(query, n=max(query.n, considered))
         hits = await self.in_thread(search, self.views.catalogue, found)
         state = await self.user_state(user_id) if user_id else UserState()
         evidence = Evidence(self.views.now(), self.views.catalogue, self.policy, wall_clock_ms())

@@ -20,6 +20,8 @@ FEATURES = ("taste", "had", "together", "popularity", "new", "price")
 """The columns of `Evidence.features`."""
 CONSIDERED = 100
 """Hits by relevance that are put in order; what lies further down is too far from the query to be lifted."""
+CONSIDERED_BY_PICTURE = 30
+"""The same where a picture is searched by, which little can outweigh and which takes longer to compare."""
 FLOOR = 16.0
 """Popularity is told apart down to 2^-16 of the most popular hit's."""
 NEW_HALF_LIFE_DAYS = 30.0
