@@ -1,13 +1,17 @@
 """Request bodies: read up to a limit, described in OpenAPI by the schemas of the messages."""
 
-from typing import Any
+from typing import Any, TypeVar
 
+import msgspec
 from fastapi import Request
 
 from gateway.problems import ProblemError
+from recsys.errors import EventError
+from streams.wire.reading import malformed
 from streams.wire.schemas import json_schema
 
 MAX_BODY_BYTES = 8 << 20
+T = TypeVar("T")
 
 
 async def read_body(request: Request) -> bytes:
@@ -38,6 +42,25 @@ async def json_body(request: Request) -> bytes:
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
         raise ProblemError(415, "unsupported-media-type", f"Send application/json, not {kind[:100]}.")
     return await read_body(request)
+
+
+def decoded(body: bytes, decoder: msgspec.json.Decoder[T], what: str) -> T:
+    """A body as its type has it.
+
+    Raises
+    ------
+    EventError
+        `invalid-` and what it was to be, with a plain sentence.
+    """
+    reason = f"invalid-{what}"
+    if not body.strip():
+        raise EventError(reason, f"The {what} is empty; send a JSON object.")
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise EventError(reason, f"The {what} cannot be read: {error}.") from error
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise EventError(reason, malformed(error).text) from error
 
 
 def json_request(name: str) -> dict[str, Any]:

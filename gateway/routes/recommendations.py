@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from gateway.access import READ
-from gateway.bodies import json_body
+from gateway.bodies import decoded, json_body
 from gateway.paths import USER_ID
 from gateway.problems import described
 from gateway.state import Gateway
@@ -80,6 +80,8 @@ async def recommendations(
     """A fresh list; `category` and `exclude` may be given several times, `item_id` is the page looked at."""
     gateway: Gateway = request.app.state.gateway
     check_id("user_id", user_id)
+    if item_id:
+        check_id("item_id", item_id)
     allow = Filter(category=tuple(category)) if category else None
     made = await gateway.recommend(user_id, n, allow, set(exclude), item_id)
     gateway.metrics.lists.labels(made.strategy).inc()
@@ -90,11 +92,7 @@ async def recommendations(
 async def session_recommendations(request: Request) -> Response:
     """A list for a guest, from what the guest did; nothing is kept."""
     gateway: Gateway = request.app.state.gateway
-    body = await json_body(request)
-    try:
-        session = _session.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise EventError("invalid-session", f"The session cannot be read: {error}.") from error
+    session = decoded(await json_body(request), _session, "session")
     state = _state_of(session, gateway)
     made = gateway.make("", state, session.n)
     if made.strategy == "personal":
@@ -107,6 +105,7 @@ def _state_of(session: GuestSession, gateway: Gateway) -> UserState:
     state = UserState(history=[], events={}, seen={}, queries=[])
     at_ms = wall_clock_ms()
     for offset, item in enumerate(session.items):
+        check_id("item_id", item.item_id)
         ts_ms = at_ms if item.ts is None else read_time("ts", item.ts)
         action = action_named(item.type)
         if action is None:

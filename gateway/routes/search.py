@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.datastructures import UploadFile
 
 from gateway.access import READ
-from gateway.bodies import MAX_BODY_BYTES, json_body, read_body
+from gateway.bodies import MAX_BODY_BYTES, decoded, json_body, read_body
 from gateway.problems import described
 from gateway.state import Gateway
 from recsys.errors import EncodingError, EventError
@@ -32,6 +32,7 @@ class SearchRequest(msgspec.Struct):
     filter: dict[str, Any] | None = None
 
 
+_search = msgspec.json.Decoder(SearchRequest)
 _TEXTS = {"type": "array", "items": {"type": "string"}, "maxItems": 1000}
 _FILTER = {
     "type": "object",
@@ -126,10 +127,7 @@ async def _read(request: Request) -> tuple[SearchRequest, bytes | None]:
     kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
         return await _read_form(request)
-    try:
-        return msgspec.json.decode(await json_body(request), type=SearchRequest), None
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise EventError("invalid-search", f"The search cannot be read: {error}.") from error
+    return decoded(await json_body(request), _search, "search"), None
 
 
 async def _read_form(request: Request) -> tuple[SearchRequest, bytes | None]:

@@ -21,10 +21,11 @@ def malformed(error: Exception) -> EventError:
         return EventError("too-deep", f"The message nests deeper than {MAX_DEPTH} levels.")
     if isinstance(error, msgspec.ValidationError):
         return EventError("out-of-range", "A number in the message is out of range.")
-    if "surrogate" in str(error):
+    if "surrogate" in str(error) or "hex escape" in str(error):
         return EventError(
             "malformed-json",
-            "A string of the message holds half a character (\\ud800 to \\udfff alone): send UTF-8, or both halves.",
+            "A string of the message holds half a character (\\ud800 to \\udfff alone, or a \\u that is cut off): send "
+            "UTF-8, or both halves.",
         )
     if "truncated" in str(error):
         return EventError("malformed-json", "The message is not JSON: it ends too early.")

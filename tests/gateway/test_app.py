@@ -352,7 +352,27 @@ async def test_a_compressed_body_is_415_and_told_what_to_do(door: Harness, route
     assert "without Content-Encoding" in problem_of(answer, 415)["detail"]
 
 
-@pytest.mark.parametrize("route", ["/v1/products", "/v1/clicks"])
+@pytest.mark.parametrize("item_id", ["", "a\n", "x" * 300])
+async def test_what_is_no_id_in_a_session_is_told_so(door: Harness, item_id: str):
+    answer = await door.client.post("/v1/sessions/recommendations", json={"items": [{"item_id": item_id}]})
+
+    assert problem_of(answer, 422)["code"] == "invalid-id"
+
+
+async def test_a_page_context_that_is_no_id_is_told_so(door: Harness):
+    answer = await door.client.get("/v1/users/ann/recommendations", params={"item_id": "a\n"})
+
+    assert problem_of(answer, 422)["code"] == "invalid-id"
+
+
+async def test_half_a_character_in_a_list_is_told_so_too(door: Harness):
+    body = b'[{"item_id": "\\udc00x", "title": "x"}]'
+    answer = await door.client.post("/v1/products", content=body, headers={"content-type": "application/json"})
+
+    assert "half a character" in problem_of(answer, 422)["detail"]
+
+
+@pytest.mark.parametrize("route", ["/v1/products", "/v1/clicks", "/v1/search", "/v1/sessions/recommendations"])
 @pytest.mark.parametrize(
     ("body", "words"),
     [
@@ -360,7 +380,6 @@ async def test_a_compressed_body_is_415_and_told_what_to_do(door: Harness, route
         (b" \n", "is empty"),
         (b'{"item_id":', "ends too early"),
         (b'{"item_id": "\\ud800", "title": "x"}', "half a character"),
-        (b'[{"item_id": "\\udc00x", "title": "x"}]', "half a character"),
     ],
 )
 async def test_a_body_that_is_no_json_is_told_so_in_plain_words(door: Harness, route: str, body: bytes, words: str):
