@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks.chaos_rows import ROWS
 from benchmarks.chaos_shop import open_shop
-from streams.processes import first_of
+from streams.until_stopped import first_of
 
 LOG = Path("build/chaos/log.jsonl")
 IN_ONE_SHOP = {"poison": 100_000, "duplicates": 200}

@@ -17,9 +17,10 @@ from benchmarks.click_steps import measure_steps
 from streams import topics
 from streams.agents.recommend import ClickProcessor
 from streams.policy import recommend_policy
-from streams.processes import Worker, outside, running, use_quick_loops
+from streams.processes import Worker, outside
 from streams.settings import Settings
 from streams.shared_views import SharedViews
+from streams.until_stopped import running, use_quick_loops
 
 LOOK_S = 0.002
 SETTLE_S = 90.0

@@ -22,10 +22,11 @@ from recsys.search import SearchQuery, search
 from streams import topics
 from streams.log.base import Log, NewRecord
 from streams.policy import recommend_policy
-from streams.processes import Worker, outside, running
+from streams.processes import Worker, outside
 from streams.settings import Settings
 from streams.shared_views import SharedViews
 from streams.trainer import Trainer
+from streams.until_stopped import running
 
 BASE_PRODUCTS = 300
 CLICKS = 1_500

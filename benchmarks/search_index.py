@@ -24,7 +24,7 @@ from recsys.ids import ItemIds
 from recsys.index.live import LiveIndex
 from recsys.index.sealed import BUILD_BREADTH, NEIGHBOURS
 from recsys.types import Matrix
-from streams.processes import SWITCH_S
+from streams.until_stopped import SWITCH_S
 
 DIM, K, QUERIES = 384, 10, 1_000
 BLOCK = 8_192

@@ -16,9 +16,10 @@ from gateway.state import Gateway
 from recsys.errors import ConfigError
 from streams.log.embedded import EmbeddedLog
 from streams.policy import recommend_policy
-from streams.processes import Outside, outside, run_until_stopped, running
+from streams.processes import Outside, outside
 from streams.settings import Settings
 from streams.shared_views import SharedViews
+from streams.until_stopped import run_until_stopped, running
 
 logger = logging.getLogger(__name__)
 

@@ -43,10 +43,10 @@ def rebuild_redis(
 async def _redis(settings: "Settings", with_similar: bool) -> None:
     from gateway.cli.doors import is_held, open_for_reading
     from streams.policy import recommend_policy
-    from streams.processes import running
     from streams.rebuild import Rebuild
     from streams.shared_views import SharedViews
     from streams.stores.embedded import open_redis
+    from streams.until_stopped import running
 
     if settings.redis.startswith("embedded:") and not is_held(settings):
         raise ConfigError(

@@ -24,10 +24,11 @@ from streams.apps import app_id
 from streams.clock import wall_clock_ms
 from streams.log.base import NewRecord
 from streams.policy import recommend_policy
-from streams.processes import Outside, Worker, outside, run_until_stopped, running
+from streams.processes import Outside, Worker, outside
 from streams.settings import Settings
 from streams.shared_views import SharedViews
 from streams.trainer import Trainer
+from streams.until_stopped import run_until_stopped, running
 from streams.wire.lists import decode_list
 
 EVENTS_PER_S = 20.0

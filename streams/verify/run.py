@@ -12,11 +12,11 @@ from streams.clock import wall_clock_ms
 from streams.log.base import Log, Record
 from streams.log.ranges import chunks
 from streams.policy import recommend_policy
-from streams.processes import running
 from streams.reference import Place
 from streams.settings import Settings
 from streams.shared_views import SharedViews
 from streams.stores.redis import RedisStore
+from streams.until_stopped import running
 from streams.verify.clicks import Bounds, ClicksCheck
 from streams.verify.lists import ListsCheck
 from streams.verify.products import ProductsCheck

@@ -14,9 +14,10 @@ from gateway.demo.shop import sample_shop, write_pictures
 from gateway.serve import open_socket, serve
 from gateway.state import Gateway
 from streams.policy import recommend_policy
-from streams.processes import Worker, outside, running
+from streams.processes import Worker, outside
 from streams.settings import Settings
 from streams.shared_views import SharedViews
+from streams.until_stopped import running
 from tests.services.process import missing
 
 pytestmark = pytest.mark.browser

@@ -18,9 +18,10 @@ from recsys.records import SCHEMA, CatalogueFields, CatalogueVectors, encode_rec
 from streams import topics
 from streams.log.base import NewRecord
 from streams.policy import recommend_policy
-from streams.processes import Outside, Worker, outside, running
+from streams.processes import Outside, Worker, outside
 from streams.settings import Settings
 from streams.shared_views import SharedViews
+from streams.until_stopped import running
 
 DEADLINE_S = 20.0
 

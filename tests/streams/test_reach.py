@@ -8,9 +8,9 @@ import pytest
 
 from recsys.errors import UnavailableError
 from streams import reach
-from streams.processes import running
 from streams.reach import Reach
 from streams.settings import Settings
+from streams.until_stopped import running
 
 
 class Outside:

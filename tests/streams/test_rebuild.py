@@ -19,11 +19,11 @@ from streams.agents.restore import Restorer
 from streams.log.base import NewRecord, Record
 from streams.log.open import open_log
 from streams.policy import recommend_policy
-from streams.processes import running
 from streams.rebuild import Rebuild
 from streams.settings import Settings
 from streams.shared_views import SharedViews
 from streams.stores.redis import RedisStore
+from streams.until_stopped import running
 from streams.wire.click import encode_click
 from tests.builders import NOON_MS, a_click, a_product
 from tests.services.process import missing

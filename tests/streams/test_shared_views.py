@@ -14,9 +14,9 @@ from streams import topics
 from streams.log.base import NewRecord, Record
 from streams.log.open import open_log
 from streams.policy import recommend_policy
-from streams.processes import running
 from streams.settings import Settings
 from streams.shared_views import SharedViews
+from streams.until_stopped import running
 from streams.wire.ranker import encode_ranker
 from tests.builders import a_product
 from tests.streams.wire.test_ranker import a_ranker

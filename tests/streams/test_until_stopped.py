@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from streams.processes import running
+from streams.until_stopped import running
 
 
 async def test_tasks_end_with_the_block():
