@@ -162,6 +162,30 @@ async def _play(steps: list[tuple[str, int]]) -> None:
 
 
 class TestDelivery:
+    @pytest.mark.parametrize(("transport", "seeks"), [(stock.Transport, []), (Transport, [(AT, 3)])])
+    async def test_faust_does_not_read_again_what_it_threw_away_before_the_first_commit_and_we_do(
+        self, transport: Any, seeks: list[tuple[TP, int]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What is fetched before a rebalance is done; the client has gone on behind it."""
+        sought: list[tuple[TP, int]] = []
+
+        async def nothing_committed() -> dict[TP, int | None]:
+            return {AT: None}
+
+        async def earliest(*_: TP) -> dict[TP, int]:
+            return {AT: 3}
+
+        async def seek(tp: TP, offset: int) -> None:
+            sought.append((tp, offset))
+
+        with an_app(transport) as app:
+            monkeypatch.setattr(app.consumer, "assignment", lambda: {AT})
+            monkeypatch.setattr(app.consumer, "seek_to_committed", nothing_committed)
+            monkeypatch.setattr(app.consumer, "earliest_offsets", earliest)
+            monkeypatch.setattr(app.consumer, "_seek", seek)
+            await app.consumer.perform_seek()
+        assert sought == seeks
+
     @pytest.mark.parametrize(("transport", "is_fetched"), [(stock.Transport, False), (Transport, True)])
     async def test_faust_leaves_a_partition_with_a_full_queue_out_of_the_next_fetch_and_we_do_not(
         self, transport: Any, is_fetched: bool
