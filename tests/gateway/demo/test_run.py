@@ -9,8 +9,8 @@ from streams import topics
 from streams.apps import app_id
 from streams.log.base import Log, NewRecord, TopicPartition
 from streams.log.open import open_log
-from streams.processes import running
 from streams.settings import Settings
+from streams.until_stopped import running
 from tests.streams.test_reach import until
 
 
