@@ -4,9 +4,9 @@ import asyncio
 import contextlib
 import gc
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import faust
 from prometheus_client import CollectorRegistry
@@ -144,21 +144,26 @@ class Worker:
 
     async def run(self) -> None:
         """Publish what is due; raises when an agent has crashed, for then this process must end."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._watch())
-            group.create_task(self._watchdog.run())
-            if self.processor is not None:
-                parts = self._parts
-                publisher = Publisher(self.settings, parts.store, self.views, self.processor, wall_clock_ms)
-                group.create_task(every(PUBLISH_TRENDS_S, self.processor.publish_trends))
-                group.create_task(every(PUBLISH_OWED_S, self.processor.publish_owed))
-                group.create_task(every(PUBLISH_TRENDING_S, publisher.publish_trending))
-                group.create_task(every(RELIST_S, publisher.relist_hidden))
-                group.create_task(every(PUBLISH_TRENDING_S, publisher.relist_short))
-                group.create_task(every(DROP_SIMILAR_S, publisher.drop_hidden_similar))
-                group.create_task(publisher.publish_similar())
-                restorer = Restorer(self.settings, parts.log, parts.store, self.views, self.processor, publisher)
-                group.create_task(every(RESTORE_S, restorer.step))
+        async with running(self._watch(), self._watchdog.run(), *self._publishing()):
+            await asyncio.Event().wait()
+
+    def _publishing(self) -> list[Coroutine[Any, Any, None]]:
+        """What a worker that recommends does beside its clicks."""
+        if self.processor is None:
+            return []
+        parts = self._parts
+        publisher = Publisher(self.settings, parts.store, self.views, self.processor, wall_clock_ms)
+        restorer = Restorer(self.settings, parts.log, parts.store, self.views, self.processor, publisher)
+        return [
+            every(PUBLISH_TRENDS_S, self.processor.publish_trends),
+            every(PUBLISH_OWED_S, self.processor.publish_owed),
+            every(PUBLISH_TRENDING_S, publisher.publish_trending),
+            every(RELIST_S, publisher.relist_hidden),
+            every(PUBLISH_TRENDING_S, publisher.relist_short),
+            every(DROP_SIMILAR_S, publisher.drop_hidden_similar),
+            publisher.publish_similar(),
+            every(RESTORE_S, restorer.step),
+        ]
 
     async def _watch(self) -> None:
         while True:

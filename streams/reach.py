@@ -7,6 +7,7 @@ from recsys.errors import UnavailableError
 from streams import topics
 from streams.log.base import Log
 from streams.settings import Settings
+from streams.until_stopped import running
 
 ASK_EVERY_S = 2.0
 """What a balancer hears is this old at most; each process asks the broker and Redis for almost nothing."""
@@ -34,9 +35,9 @@ class Reach:
 
     async def run(self) -> None:
         """Ask until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._keep_asking("log", lambda: self._log.end_offsets(self._topic)))
-            group.create_task(self._keep_asking("redis", self._ask_redis))
+        asking_log = self._keep_asking("log", lambda: self._log.end_offsets(self._topic))
+        async with running(asking_log, self._keep_asking("redis", self._ask_redis)):
+            await asyncio.Event().wait()
 
     async def _keep_asking(self, whom: str, ask: Callable[[], Awaitable[object]]) -> None:
         while True:

@@ -26,6 +26,7 @@ from streams.clock import wall_clock_ms
 from streams.log.base import Log, Record
 from streams.retry import until_available
 from streams.settings import Settings
+from streams.until_stopped import running
 from streams.views import Follower
 from streams.wire.factors import FactorAssembler
 from streams.wire.ranker import IN_USE_KEY, decode_ranker, is_ranker
@@ -136,13 +137,11 @@ class SharedViews:
     async def run(self) -> None:
         """Follow all topics until cancelled; the catalogue goes on from its snapshot."""
         await self._restore()
-        async with asyncio.TaskGroup() as group:
-            for follower in self.followers:
-                group.create_task(follower.run())
-            group.create_task(self._keep_house())
-            group.create_task(self._keep_snapshots())
+        following = [follower.run() for follower in self.followers]
+        async with running(*following, self._keep_house(), self._keep_snapshots()):
             await asyncio.to_thread(warm_up)
             self._is_warm.set()
+            await asyncio.Event().wait()
 
     async def _restore(self) -> None:
         if self._file is None:

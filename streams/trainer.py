@@ -24,6 +24,7 @@ from streams.policy import recommend_policy
 from streams.ranker_lessons import RankerLessons
 from streams.retry import until_available
 from streams.settings import Settings
+from streams.until_stopped import running
 from streams.views import Follower
 from streams.wire.factors import MANIFEST_KEY, FactorAssembler, encode_generation, version_of
 
@@ -144,13 +145,8 @@ class Trainer:
             self._follower(topics.ITEM_FACTORS, self._put_factors),
             self._follower(topics.MODELS, self._put_model),
         )
-        async with asyncio.TaskGroup() as group:
-            following = [group.create_task(follower.run()) for follower in self._followers]
-            try:
-                await self._work()
-            finally:
-                for task in following:
-                    task.cancel()
+        async with running(*(follower.run() for follower in self._followers)):
+            await self._work()
         await self._save(self._fold.folded())
 
     def _follower(

@@ -30,7 +30,7 @@ async def running(*coroutines: Coroutine[Any, Any, Any]) -> AsyncIterator[None]:
     """Keep background tasks running for as long as the block lasts; the first that fails ends the block with its error.
 
     Unlike asyncio.TaskGroup it asks a task to end more than once: redis-py and aiokafka swallow a cancellation that
-    comes while they connect.
+    comes while they connect, and Python 3.11's `wait_for` one that comes as what it waits for is done.
     """
     block = asyncio.current_task()
     failures: list[BaseException] = []
