@@ -82,7 +82,7 @@ def use_quick_loops() -> None:
     """Have uvloop run every event loop of this process, those of Faust's threads too: a tenth less CPU a click.
 
     A loop that gives the interpreter's lock away, as each search does, has it back from a thread that works beside it
-    after `SWITCH_S`. Python's own 5 ms are a click's whole time: half the median and the 99th percentile are waits.
+    after `SWITCH_S`. Python's own 5 ms are half of what a click may take; what that gains is within the noise so far.
     """
     sys.setswitchinterval(SWITCH_S)
     if sys.platform != "win32":
