@@ -1,5 +1,6 @@
 """Plain loops over arrays, compiled: where numpy would take forty calls a list, each dearer than its work."""
 
+import contextlib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -16,7 +17,20 @@ def compiled(function: Function) -> Function:
     written for what was compiled (`NUMBA_CACHE_DIR`), each process compiles anew, in some seconds.
     """
     try:
-        made: Function = numba.njit(cache=True)(function)
+        made: Any = numba.njit(cache=True)(function)
     except RuntimeError:
         made = numba.njit()(function)
-    return made
+    else:
+        made._cache.save_overload = _if_there_is_room(made._cache.save_overload)
+    result: Function = made
+    return result
+
+
+def _if_there_is_room(save: Callable[..., None]) -> Callable[..., None]:
+    """numba has a call fail whose code cannot be kept: a disk that has become full would end a worker."""
+
+    def save_or_not(*args: object) -> None:
+        with contextlib.suppress(OSError):
+            save(*args)
+
+    return save_or_not

@@ -4,6 +4,7 @@ import numpy as np
 
 from recsys.als.model import FactorModel, Factors
 from recsys.candidates import Views
+from recsys.counts import ItemTrend
 from recsys.events import ACTION_CODE, Action
 from recsys.history import Interaction, UserState
 from recsys.index.half import widened
@@ -22,4 +23,6 @@ def warm_up() -> None:
     clicked = Interaction("clicked", ACTION_CODE[Action.CLICK], 0, 1.0, 0)
     for ranker in (VERSION, BLEND):
         policy = RecommendPolicy(ranker=ranker)
-        rank_for(UserState(history=[clicked]), Views(items, Trends(items), model), policy, n=2)
+        trends = Trends(items)
+        trends.put(0, "clicked", ItemTrend(offset=0, pairs={"other": 1.0}, next={"other": 1.0}))
+        rank_for(UserState(history=[clicked]), Views(items, trends, model), policy, n=2)
