@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 
+from benchmarks.chaos_disk import disk
 from benchmarks.chaos_shop import SETTLED_S, Row, Shop, require
 from streams import failpoints
 from tests.end_to_end.deployment import Part, until
@@ -240,6 +241,7 @@ ROWS: dict[str, tuple[Row, int]] = {
     "broker": (broker, 1),
     "network": (network, 2),
     "redis": (redis, 2),
+    "disk": (disk, 2),
     "poison": (poison, 5_000),
     "duplicates": (duplicates, 50),
 }

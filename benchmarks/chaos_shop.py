@@ -134,12 +134,13 @@ class Shop:
         for worker in self.workers:
             await worker.wait_ready()
 
-    async def add_products(self, name: str) -> None:
+    async def add_products(self, name: str, n: int = 5, description: str = "") -> None:
         """Put some products on their topic, which an embed worker brings to everybody's index."""
         async with self.deployment.producer() as producer:
-            for number in range(5):
+            for number in range(n):
                 item_id = f"{name}-{number}"
-                value = json.dumps({"item_id": item_id, "title": f"A fine {item_id}"}).encode()
+                product = {"item_id": item_id, "title": f"A fine {item_id}", "description": description}
+                value = json.dumps(product).encode()
                 await producer.send_and_wait(self.deployment.prefix + topics.PRODUCTS, value, item_id.encode())
 
     async def revive(self) -> None:

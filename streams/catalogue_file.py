@@ -8,7 +8,7 @@ from pathlib import Path
 from recsys.catalogue import Catalogue
 from recsys.catalogue_snapshot import catalogue_from_snapshot, catalogue_to_snapshot
 from recsys.errors import SnapshotError, UnavailableError
-from streams.snapshots import read_snapshot, write_snapshot
+from streams.snapshots import Complaints, read_snapshot, write_snapshot
 
 OLDEST_MS = 12 * 3_600_000
 """An older snapshot is not used: the tombstones of what was deleted since are only kept for a day."""
@@ -28,6 +28,7 @@ class CatalogueFile:
         self._folder, self._name, self._topic = folder, name, topic
         self._saved: dict[int, int] = {}
         self._saving = asyncio.Lock()
+        self._complaints = Complaints("A restart will read more of the catalogue's topic.")
 
     async def load(self, ends: Mapping[int, int], now_ms: int) -> tuple[Catalogue, dict[int, int]] | None:
         """The catalogue and the offsets to go on from; None where there is no snapshot that can be trusted.
@@ -42,7 +43,8 @@ class CatalogueFile:
                 return None
             parts, meta = found
             offsets = {int(partition): offset for partition, offset in meta["offsets"].items()}
-            if meta["topic"] != self._topic or now_ms - meta["at_ms"] > OLDEST_MS:
+            # Of the future by as much, it is of a clock that has been put back since, and of an unknown age.
+            if meta["topic"] != self._topic or abs(now_ms - meta["at_ms"]) > OLDEST_MS:
                 return None
             if any(offset > ends.get(partition, 0) for partition, offset in offsets.items()):
                 return None
@@ -66,5 +68,6 @@ class CatalogueFile:
                 parts = await asyncio.to_thread(catalogue_to_snapshot, catalogue)
                 await asyncio.to_thread(write_snapshot, self._folder, self._name, parts, meta)
                 self._saved = dict(offsets)
+                self._complaints.written(self._name)
             except UnavailableError as error:
-                logger.warning("%s", error)
+                self._complaints.failed(error)

@@ -5,9 +5,12 @@ names beside the old ones; renaming the new manifest over the old one puts them 
 the old snapshot or the new one. The manifest's first line is the digest of the second, which is JSON.
 """
 
+import contextlib
 import hashlib
+import logging
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,6 +22,9 @@ from streams import failpoints
 
 FORMAT = 1
 MANIFEST = "manifest"
+SAID_EVERY_S = 60.0
+"""A disk that takes nothing is spoken of this often: a trainer of a young log would say it every five seconds."""
+logger = logging.getLogger(__name__)
 
 
 class _Part(msgspec.Struct, frozen=True):
@@ -61,7 +67,34 @@ def write_snapshot(folder: Path, name: str, parts: Mapping[str, bytes], meta: Ma
         _sync_folder(place)
         _sweep(place, keep={MANIFEST, *(part.file for part in files.values())})
     except OSError as error:
+        _drop(place, stem)
         raise UnavailableError(f"The snapshot {place} cannot be written: {error}.") from error
+
+
+class Complaints:
+    """Tells an operator that a snapshot cannot be written, once a minute at most, and once that it can be again.
+
+    Parameters
+    ----------
+    consequence : a sentence on what that means
+    """
+
+    def __init__(self, consequence: str, now_s: Callable[[], float] = time.monotonic) -> None:
+        self._consequence, self._now_s = consequence, now_s
+        self._said_s: float | None = None
+
+    def failed(self, error: UnavailableError) -> None:
+        """Note that a snapshot could not be written."""
+        now_s = self._now_s()
+        if self._said_s is None or now_s - self._said_s >= SAID_EVERY_S:
+            self._said_s = now_s
+            logger.warning("%s %s", error, self._consequence)
+
+    def written(self, place: str) -> None:
+        """Note that one was."""
+        if self._said_s is not None:
+            self._said_s = None
+            logger.info("The snapshot %s is written again.", place)
 
 
 def read_snapshot(folder: Path, name: str) -> tuple[dict[str, bytes], dict[str, Any]] | None:
@@ -114,6 +147,13 @@ def _sync_folder(place: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _drop(place: Path, stem: str) -> None:
+    """Remove what a broken-off write has left, so that a full disk is not kept full by it."""
+    with contextlib.suppress(OSError):
+        for path in place.glob(f"{stem}.*"):
+            path.unlink()
 
 
 def _sweep(place: Path, keep: set[str]) -> None:

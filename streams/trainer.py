@@ -24,6 +24,7 @@ from streams.policy import recommend_policy
 from streams.ranker_lessons import RankerLessons
 from streams.retry import until_available
 from streams.settings import Settings
+from streams.snapshots import Complaints
 from streams.until_stopped import running
 from streams.views import Follower
 from streams.wire.factors import MANIFEST_KEY, FactorAssembler, encode_generation, version_of
@@ -116,6 +117,7 @@ class Trainer:
         self._last = _LastFit()
         self._saved_at_s = 0.0
         self._saved_offsets: Mapping[int, int] = {}
+        self._complaints = Complaints("A restart will read more of the log.")
         self._is_fitting = False
         self._n_fits = self._n_failed = 0
 
@@ -295,5 +297,6 @@ class Trainer:
         try:
             await asyncio.to_thread(click_fold.write, self.settings.data_dir, folded)
             self._saved_offsets = folded.offsets
+            self._complaints.written(click_fold.NAME)
         except UnavailableError as error:
-            logger.warning("%s A restart will read more of the log.", error)
+            self._complaints.failed(error)

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from recsys.catalogue import Catalogue
+from recsys.errors import UnavailableError
 from streams import click_fold, snapshots
-from streams.catalogue_file import CatalogueFile
+from streams.catalogue_file import OLDEST_MS, CatalogueFile
 from streams.click_fold import ClickFold
 from streams.log.base import Record
 from streams.wire.click import encode_click
@@ -157,6 +158,40 @@ async def test_a_catalogue_that_cannot_be_saved_is_a_warning(tmp_path: Path, cap
         await CatalogueKind(tmp_path).save(7)
 
     assert ["cannot be written" in message for message in caplog.messages] == [True]
+
+
+def test_a_disk_that_takes_nothing_is_spoken_of_once_a_minute_and_when_it_is_over(caplog):
+    now_s = [0.0]
+    complaints = snapshots.Complaints("So what.", lambda: now_s[0])
+    with caplog.at_level(logging.INFO):
+        complaints.written("one")
+        for now_s[0] in (1.0, 30.0, 60.0, 61.0, 62.0):
+            complaints.failed(UnavailableError("It cannot be written."))
+        complaints.written("one")
+        complaints.written("one")
+        complaints.failed(UnavailableError("It cannot be written."))
+
+    cannot = "It cannot be written. So what."
+    assert caplog.messages == [cannot, cannot, "The snapshot one is written again.", cannot]
+
+
+def test_what_was_begun_on_a_full_disk_does_not_fill_it_further(tmp_path: Path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(snapshots.os, "fsync", full)
+    with pytest.raises(UnavailableError, match="No space left"):
+        snapshots.write_snapshot(tmp_path, "one", {"part": b"x"}, {})
+    assert list((tmp_path / "one").iterdir()) == []
+
+
+async def test_a_snapshot_of_a_clock_that_has_been_put_back_since_is_not_used(tmp_path: Path):
+    """How old it really is nobody knows."""
+    await CatalogueKind(tmp_path).save(5)
+    file = CatalogueFile(tmp_path, CatalogueKind.name, "catalog")
+
+    assert await file.load({0: 100}, NOON_MS - OLDEST_MS - 1) is None
+    assert await file.load({0: 100}, NOON_MS - 3_600_000) is not None
 
 
 def test_nothing_that_we_keep_on_disk_is_unpickled_or_read_without_a_manifest():
