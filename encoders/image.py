@@ -96,8 +96,8 @@ class PictureEncoder:
         return np.asarray(vectors.cpu().numpy(), np.float32)
 
 
-def efficientnet_lite0(placement: Placement) -> PictureEncoder:
-    """The bundled network: ImageNet features, 1280-d.
+def lite0_network() -> Any:
+    """The bundled network as timm has it, without its last layer: a torch module in float32.
 
     Raises
     ------
@@ -112,9 +112,18 @@ def efficientnet_lite0(placement: Placement) -> PictureEncoder:
     # The package names its layers otherwise, in the same order.
     network.load_state_dict(dict(zip(network.state_dict(), state.values(), strict=True)))
     network.reset_classifier(0)
-    forward = _narrowed(prepared(network, placement)) if placement.is_narrow else prepared(network, placement)
+    return network
+
+
+def efficientnet_lite0(placement: Placement) -> PictureEncoder:
+    """The bundled network: ImageNet features, 1280-d. Raises ConfigError as `lite0_network`."""
+    forward = prepared(lite0_network(), placement)
     return PictureEncoder(
-        EFFICIENTNET_LITE0.encoder_name, EFFICIENTNET_LITE0.dim, LITE0_PREPROCESSING, placement, forward
+        EFFICIENTNET_LITE0.encoder_name,
+        EFFICIENTNET_LITE0.dim,
+        LITE0_PREPROCESSING,
+        placement,
+        _narrowed(forward) if placement.is_narrow else forward,
     )
 
 

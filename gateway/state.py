@@ -202,11 +202,11 @@ class Gateway:
     async def load_encoders(self) -> None:
         """Load the networks off the loop; until then a search goes by words alone."""
         settings = self.settings
-        text = text_encoder(settings.text_encoder, settings.device)
+        text = text_encoder(settings.text_encoder, settings.device, folder=settings.networks_dir)
         if text is not None:
             await asyncio.to_thread(text.encode, ["warm up"])
             self.encoders.text = text
-        image = image_encoder(settings.image_encoder, settings.device)
+        image = image_encoder(settings.image_encoder, settings.device, folder=settings.networks_dir)
         if image is not None:
             await asyncio.to_thread(image.encode, [new_image("RGB", (QUERY_SIDE, QUERY_SIDE))])
             self.encoders.image = image

@@ -69,9 +69,11 @@ class Settings(BaseSettings):
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")
     """Where networks run."""
     image_encoder: str = "bundled"
-    """`bundled`, `resnet50`, `clip:NAME`, `none`, or a dotted path to a class."""
+    """`bundled`, `onnx` (the same in ONNX Runtime, extra `onnx`), `resnet50`, `clip:NAME`, `none`, or a dotted path to
+    a class."""
     text_encoder: str = "bundled"
-    """`bundled`, `bert:NAME`, `sentence:NAME`, `clip:NAME`, `none`, or a dotted path."""
+    """`bundled`, `onnx` (MiniLM in ONNX Runtime, extra `onnx`), `bert:NAME`, `sentence:NAME`, `clip:NAME`, `none`, or a
+    dotted path."""
     api_keys: CommaSeparated = ()
     """`role:key` pairs, roles `shop`, `reader`, `admin`; empty is open, on a loopback host only."""
     config: str = ""
@@ -181,6 +183,11 @@ class Settings(BaseSettings):
         """The folder of the embedded log."""
         path = self.broker.removeprefix("embedded:").removeprefix("//")
         return Path(path) if path else self.data_dir
+
+    @property
+    def networks_dir(self) -> Path:
+        """The folder of networks that were exported for another runtime than torch."""
+        return self.data_dir / "networks"
 
     @property
     def kafka_bootstrap(self) -> list[str]:

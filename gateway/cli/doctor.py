@@ -186,10 +186,10 @@ async def _weights(settings: "Settings") -> str:
     from encoders.choose import image_encoder, text_encoder
 
     # Networks are loaded at their first batch, and only then is it known that their weights are whole.
-    text = text_encoder(settings.text_encoder, settings.device)
+    text = text_encoder(settings.text_encoder, settings.device, folder=settings.networks_dir)
     if text is not None:
         await asyncio.to_thread(text.encode, ["a shoe"])
-    picture = image_encoder(settings.image_encoder, settings.device)
+    picture = image_encoder(settings.image_encoder, settings.device, folder=settings.networks_dir)
     if picture is not None:
         await asyncio.to_thread(picture.encode, [Image.new("RGB", (256, 256))])
     return f"text {text.name if text else 'none'}, picture {picture.name if picture else 'none'}"

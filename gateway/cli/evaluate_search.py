@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from encoders.base import Encoder
     from recsys.catalogue import Catalogue
 
 CUT = 10
@@ -28,6 +29,7 @@ def evaluate_search(
     from rich.console import Console
     from rich.table import Table
 
+    from encoders.choose import text_encoder
     from gateway.cli.stored_catalogue import read_catalogue
     from streams.settings import read_settings
 
@@ -36,7 +38,8 @@ def evaluate_search(
     catalogue = asyncio.run(read_catalogue(settings))
     catalogue.learn_sight()
     table = Table("queries", f"NDCG@{CUT}", "MRR", f"recall@{CUT}", "judged items unknown")
-    marks = search_marks(catalogue, judged, settings.text_encoder, settings.device)
+    encoder = text_encoder(settings.text_encoder, settings.device, folder=settings.networks_dir)
+    marks = search_marks(catalogue, judged, encoder)
     unknown = sum(item not in catalogue for grades in judged.values() for item in grades)
     table.add_row(f"{len(judged):,}", *(f"{mark:.3f}" for mark in marks), f"{unknown:,}")
     Console().print(table)
@@ -73,16 +76,15 @@ def _rows(file: Path) -> Iterator[dict[str, str]]:
             yield from (json.loads(line) for line in lines if line.strip())
 
 
-def search_marks(catalogue: "Catalogue", judged: Judged, encoder: str, device: str) -> tuple[float, float, float]:
+def search_marks(catalogue: "Catalogue", judged: Judged, encoder: "Encoder[str] | None") -> tuple[float, float, float]:
     """NDCG, mean reciprocal rank and recall, means over the queries."""
     import numpy as np
 
-    from encoders.choose import encode_queries, text_encoder
+    from encoders.choose import encode_queries
     from recsys.search import SearchQuery, search
 
-    network = text_encoder(encoder, device)
     texts = list(judged)
-    vectors = encode_queries(network, texts) if network is not None else [None] * len(texts)
+    vectors = encode_queries(encoder, texts) if encoder is not None else [None] * len(texts)
     marks = []
     for text, vector in zip(texts, vectors, strict=True):
         found = [hit.item_id for hit in search(catalogue, SearchQuery(text, vector, n=100))]

@@ -33,8 +33,9 @@ async def open_embed_app(
 
     Raises ConfigError when an encoder cannot be had.
     """
-    text = await asyncio.to_thread(text_encoder, settings.text_encoder, settings.device)
-    image = await asyncio.to_thread(image_encoder, settings.image_encoder, settings.device)
+    folder, device = settings.networks_dir, settings.device
+    text = await asyncio.to_thread(text_encoder, settings.text_encoder, device, folder=folder)
+    image = await asyncio.to_thread(image_encoder, settings.image_encoder, device, folder=folder)
     fetcher = PictureFetcher(settings.media_dir, settings.image_hosts)
     processor = EmbedProcessor(settings, log, store, fetcher, Vectorizer(text, image))
     yield embed_app(settings, processor, lease), processor
