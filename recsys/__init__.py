@@ -6,7 +6,8 @@ Read in this order:
 - `history`, `confidence`: what one user did, and how much each deed counts
 - `versions`, `item_table`, `counts`, `trends`: what is newer, rows of items, decayed popularity and co-occurrence
 - `als`: implicit-feedback factors, and the exact fold-in of one user
-- `index`, `words`, `filters`, `catalogue`, `catalogue_snapshot`: the products, their vectors and words
+- `index`, `words`, `filters`: what products are found by
+- `catalogue_rows`, `catalogue`, `catalogue_snapshot`: the products themselves
 - `search`, `neighbours`: looking among them
 - `evidence`, `candidates`, `ranker`, `rank`, `refresh`: one interaction in, a fresh list out, as data
 - `choices`, `ranker_training`, `learner`, `ranker_school`: what was chosen teaches the ranker

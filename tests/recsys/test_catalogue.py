@@ -4,7 +4,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from recsys import catalogue as catalogue_module
+from recsys import catalogue_rows as rows_module
 from recsys.catalogue import Catalogue
 from recsys.catalogue_snapshot import catalogue_from_snapshot, catalogue_to_snapshot
 from recsys.events import Price
@@ -152,7 +152,7 @@ def _small_blocks():
         patch.setattr(exact, "CHUNK_ROWS", 8)
         patch.setattr(exact, "GATHER_ROWS", 1)
         patch.setattr(live, "MARGIN", 1)
-        patch.setattr(catalogue_module, "COMPACT_FROM", 3)
+        patch.setattr(rows_module, "COMPACT_FROM", 3)
         yield
 
 
