@@ -32,7 +32,7 @@ def lessons(file: Path, seed: int | None) -> Iterator[Lesson]:
     protocol = Protocol(shuffle=seed)
     clicks, _ = read_clicks(file, NAMES, None)
     log = arrange(clicks, protocol)
-    ours = freshet(read_settings(), protocol, [], log.n_events)
+    ours = freshet(read_settings(), protocol, [], n_history=log.n_events)
     for number, (click,) in enumerate(log.groups[: int(UP_TO * log.n_events)]):
         if number == int(SHARE * log.n_events):
             ours.begin()

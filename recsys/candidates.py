@@ -21,6 +21,7 @@ from recsys.trends import Trends
 from recsys.types import Matrix, Rows, Vector
 
 if TYPE_CHECKING:
+    from recsys.list_rules import ItemTraits
     from recsys.ranker import RankerWeights
 
 _NOBODY: tuple[Rows, Amounts] = (np.empty(0, dtype=np.intp), np.empty(0))
@@ -106,6 +107,8 @@ class Views:
     """What names all of them, as they stand."""
     ranker: "RankerWeights | None" = None
     """What the shop's own ranker has learned, once there is one."""
+    traits: "ItemTraits | None" = None
+    """What list rules ask of items, where there are any."""
     factor_rows: RowMap = field(init=False, repr=False)
     """Rows of `items` for the rows of `factors`."""
     neighbour_rows: "NeighbourRows" = field(init=False, repr=False)

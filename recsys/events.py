@@ -84,7 +84,7 @@ class Click(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Reason(msgspec.Struct, gc=False, frozen=True, omit_defaults=True):
     """Why an item is in a list: `because_you_viewed` names the item, the others stand alone.
 
-    Kinds: `because_you_viewed`, `for_you`, `often_together`, `similar`, `trending`, `new`.
+    Kinds: `because_you_viewed`, `for_you`, `often_together`, `similar`, `trending`, `new`, `pinned`.
     """
 
     kind: str

@@ -1,7 +1,7 @@
 """Freshet without a log round it: learns clicks, answers lists at any time, and has each choice teach its ranker."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from recsys.counts import PartitionTrends
 from recsys.events import Click
 from recsys.history import UserState
 from recsys.item_table import ItemTable
+from recsys.list_rules import ItemTraits
 from recsys.ranker import VERSION, RankerWeights
 from recsys.ranker_training import Lesson, RankerTraining
 from recsys.ranker_weights import LEARNED
@@ -37,6 +38,7 @@ class Learner:
     neighbours: Neighbours | None = None
     refresh_every: int = 50
     start: RankerWeights = LEARNED
+    traits: ItemTraits | None = None
     states: dict[str, UserState] = field(default_factory=dict)
     n_events: int = 0
 
@@ -49,7 +51,8 @@ class Learner:
         self._swap()
 
     def _swap(self) -> None:
-        self._views = Views(self.items, self.trends, self.factors, self.neighbours, ranker=self._ranker)
+        views = Views(self.items, self.trends, self.factors, self.neighbours)
+        self._views = replace(views, ranker=self._ranker, traits=self.traits)
 
     @property
     def views(self) -> Views:

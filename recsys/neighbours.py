@@ -3,7 +3,7 @@
 import threading
 from array import array
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from recsys.catalogue import Catalogue
@@ -147,6 +147,20 @@ def exact_neighbours(catalogue: Catalogue, item_id: ItemId, size: int = SIZE) ->
     """What the cache gives of an item that it has just scanned the catalogue for; O(catalogue)."""
     found = [(hit.item_id, hit.score) for hit in similar(catalogue, item_id, REACH * size)]
     return _nearest(found[:size], len(catalogue))
+
+
+@dataclass
+class ExactNeighbours:
+    """Content neighbours worked out when they are first asked for; see `recsys.candidates.Neighbours`."""
+
+    catalogue: Catalogue
+    held: dict[ItemId, Nearest] = field(default_factory=dict)
+
+    def nearest(self, item_id: ItemId) -> Nearest:
+        found = self.held.get(item_id)
+        if found is None:
+            found = self.held[item_id] = exact_neighbours(self.catalogue, item_id)
+        return found
 
 
 def _nearest(best: list[tuple[ItemId, float]], catalogue_size: int) -> Nearest:

@@ -11,7 +11,9 @@ from recsys.compiled import compiled
 from recsys.events import ListItem, Reason
 from recsys.evidence import CONTENT, TOGETHER, Amounts
 from recsys.item_table import NO_GROUP, ItemTable
+from recsys.list_rules import ListRules, RoomLeft, arranged
 from recsys.ranker import N_SOURCES, RankerWeights, contexts, features, strongest
+from recsys.shop_rules import pinned
 from recsys.types import Rows
 
 SCORE_DIGITS = 6
@@ -34,6 +36,7 @@ class BlendPolicy:
     popularity: float = 0.5
 
 
+NO_RULES = ListRules()
 Filter = Callable[[str], bool]
 """Item id -> whether it may be in the list."""
 
@@ -58,6 +61,7 @@ def rank(
     ranker: RankerWeights | None = None,
     allow: Filter | None = None,
     exclude: Collection[str] = (),
+    rules: ListRules = NO_RULES,
 ) -> list[Ranked]:
     """Order each user's candidates and keep the best n that may be shown.
 
@@ -67,6 +71,7 @@ def rank(
     seen : for each user hashes (`short_hash`) of the items that the user's own deeds keep out
     allow : a further condition, such as a category
     exclude : item ids to leave out
+    rules : what a whole list must be; with a filter, any number of a category and brand
 
     Returns
     -------
@@ -85,22 +90,33 @@ def rank(
         given = features(bounds, candidates.evidence, *views.trends.interest(rows))
         rows_of_weights = contexts(candidates.n_items, candidates.n_session)
         scores, sources = ranker.score(bounds, given, rows_of_weights)
+    traits = views.traits
+    if traits is not None and rules.weighs:
+        scores = scores * traits.factors(rows)
+    if allow is not None and rules.has_limits:
+        rules = replace(rules, most_per_category=0, most_per_brand=0)
+    arranges = traits is not None and rules.arranges
     scores = scores.round(SCORE_DIGITS)
     is_plain = not is_narrow and not items.groups[rows].any()
-    most = n if is_plain else len(rows)
+    most = n if is_plain and not arranges else len(rows)
     ordered = _in_order(bounds, scores, items.hashes[rows], most)
     lists = []
     for places, known, strategy in zip(ordered, seen, _strategies(candidates), strict=True):
         best = places[places >= 0]
         if not is_plain:
-            best = _choose(rows, best, items, n, allow, exclude)
+            best = _choose(rows, best, items, most if arranges else n, allow, exclude)
+        if traits is not None and arranges:
+            best = best[arranged(rows[best], scores[best], traits, rules, n)]
         reasons = _reasons(sources[best], candidates.because[best], items)
         ranked = [
             ListItem(items.ids[row], score, False, reason)
             for row, score, reason in zip(rows[best].tolist(), scores[best].tolist(), reasons, strict=True)
         ]
         if len(ranked) < n:
-            ranked += _newest(ranked, items, n, known, allow, exclude)
+            room = RoomLeft(rows[best], traits, rules) if traits is not None and arranges else None
+            ranked += _newest(ranked, items, n, known, allow, exclude, room)
+        if rules.pins:
+            ranked = pinned(ranked, rules.pins, items, _passes(items, known, allow, exclude), n)
         lists.append(Ranked(strategy, tuple(ranked)))
     return lists
 
@@ -237,6 +253,19 @@ def _choose(rows: Rows, order: Rows, items: ItemTable, n: int, allow: Filter | N
     return np.array(chosen, dtype=np.intp)
 
 
+def _passes(
+    items: ItemTable, seen: Mapping[int, int], allow: Filter | None, exclude: Collection[str]
+) -> Callable[[str], bool]:
+    """Whether an item may be in a list at all."""
+
+    def passes(item_id: str) -> bool:
+        row = items.row(item_id)
+        is_kept_out = not items.visible[row] or int(items.hashes[row]) in seen or item_id in exclude
+        return not is_kept_out and (allow is None or allow(item_id))
+
+    return passes
+
+
 _KINDS = ("for_you", "often_together", "similar", "trending")
 _PLAIN = tuple(Reason(kind) for kind in _KINDS)
 
@@ -267,6 +296,7 @@ def _newest(
     seen: Mapping[int, int],
     allow: Filter | None,
     exclude: Collection[str],
+    room: RoomLeft | None = None,
 ) -> list[ListItem]:
     """Complete a list with the newest products: a new shop has no clicks, and a narrow filter few candidates."""
     have = {item.item_id for item in shown} | set(exclude)
@@ -279,6 +309,8 @@ def _newest(
             break
         item_id = items.ids[row]
         if item_id in have or group in groups or (allow is not None and not allow(item_id)):
+            continue
+        if room is not None and not room.has(row):
             continue
         if group != NO_GROUP:
             groups.add(group)

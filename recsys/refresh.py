@@ -12,6 +12,8 @@ from recsys.confidence import ConfidencePolicy
 from recsys.counts import PartitionTrends, TrendsPolicy
 from recsys.events import Click, ModelVersions, RecommendationList, Trigger
 from recsys.history import HistoryPolicy, UserState, fold
+from recsys.item_table import ItemTable
+from recsys.list_rules import ItemTraits, ListRules
 from recsys.rank import BlendPolicy, Filter, Ranked, rank
 from recsys.ranker import BLEND, VERSION, RankerWeights
 from recsys.ranker_weights import LEARNED
@@ -37,6 +39,7 @@ class RecommendPolicy:
     ranker: str = VERSION
     """What orders the candidates: `VERSION`, or `BLEND` for the fixed weights of `blend`."""
     top_k: int = 50
+    rules: ListRules = field(default_factory=ListRules)
 
     @cached_property
     def name(self) -> str:
@@ -46,6 +49,13 @@ class RecommendPolicy:
     def weights(self, views: Views) -> RankerWeights | None:
         """The ranker's, if one is used: those that this shop has taught, or those that every shop starts with."""
         return None if self.ranker == BLEND else views.ranker or LEARNED
+
+    def traits(self, items: ItemTable) -> ItemTraits | None:
+        """Where what the list rules ask of items is kept; None where they ask nothing."""
+        rules = self.rules
+        if not (rules.arranges or rules.rules):
+            return None
+        return ItemTraits(items, rules.rules, with_content=rules.wants_content)
 
 
 def fold_click(
@@ -122,6 +132,7 @@ def rank_for(
         ranker=policy.weights(views),
         allow=allow,
         exclude=exclude,
+        rules=policy.rules,
     )
     return _named(ranked, recent.item_ids, views, policy)
 
@@ -142,7 +153,8 @@ def rank_for_each(states: Sequence[UserState], views: Views, policy: RecommendPo
         some = slice(start, start + at_once)
         candidates = gather(recent[some], liked[some], views, policy.candidates)
         seen = [state.seen for state in states[some]]
-        best = rank(candidates, views, policy.blend, n=n, seen=seen, ranker=policy.weights(views))
+        weights = policy.weights(views)
+        best = rank(candidates, views, policy.blend, n=n, seen=seen, ranker=weights, rules=policy.rules)
         ranked += [
             _named(one, of_user.item_ids, views, policy) for one, of_user in zip(best, recent[some], strict=True)
         ]

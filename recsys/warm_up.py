@@ -9,20 +9,25 @@ from recsys.events import ACTION_CODE, Action
 from recsys.history import Interaction, UserState
 from recsys.index.half import widened
 from recsys.item_table import ItemTable
+from recsys.list_rules import ListRules
 from recsys.ranker import BLEND, VERSION
 from recsys.refresh import RecommendPolicy, rank_for
+from recsys.signatures import WORDS, similarity
 from recsys.trends import Trends
 
 
-def warm_up() -> None:
+def warm_up(rules: ListRules = ListRules()) -> None:  # noqa: B008 frozen
     """Make one list in a shop of two products: some 0.5 s in every process, 10 s in the first after an installation."""
     items = ItemTable(["clicked", "other"])
     factors = np.eye(2, 8, dtype=np.float32)
     widened(factors.astype(np.float16))
     model = FactorModel(Factors("warm-up", tuple(items.ids), factors, regularization=1.0))
     clicked = Interaction("clicked", ACTION_CODE[Action.CLICK], 0, 1.0, 0)
+    if rules.near_duplicates:
+        similarity(np.zeros(WORDS, dtype=np.uint64), np.zeros(WORDS, dtype=np.uint64))
     for ranker in (VERSION, BLEND):
-        policy = RecommendPolicy(ranker=ranker)
+        policy = RecommendPolicy(ranker=ranker, rules=rules)
         trends = Trends(items)
         trends.put(0, "clicked", ItemTrend(offset=0, pairs={"other": 1.0}, next={"other": 1.0}))
-        rank_for(UserState(history=[clicked]), Views(items, trends, model), policy, n=2)
+        views = Views(items, trends, model, traits=policy.traits(items))
+        rank_for(UserState(history=[clicked]), views, policy, n=2)

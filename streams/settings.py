@@ -1,5 +1,6 @@
 """Every setting, in one typed class; `docs/settings.md` is the same table for people."""
 
+import json
 import os
 import tomllib
 from pathlib import Path
@@ -104,6 +105,16 @@ class Settings(BaseSettings):
     """What orders a list: learned weights, or the fixed blend that was there before."""
     top_k: int = Field(default=50, ge=1, le=1000)
     """Items in each list in Redis and on the topic."""
+    diversity: float = Field(default=0.0, ge=0.0, lt=1.0)
+    """How much a list prefers what is unlike the items before; 0: goes by score alone. 0.1 is seen, 0.3 is much."""
+    near_duplicates: float = Field(default=0.0, ge=0.0, le=1.0)
+    """Likeness of content (0.95: nearly the same) from which only the better of two is in a list; 0: both are."""
+    most_per_category: int = Field(default=0, ge=0)
+    """Items of one category, its whole path, in a list at most; 0: any number."""
+    most_per_brand: int = Field(default=0, ge=0)
+    """Items of one brand in a list at most; 0: any number."""
+    list_rules: Annotated[tuple[Any, ...], NoDecode] = ()
+    """The shop's own rules, JSON or an array of TOML tables: boost, bury, exclude by filter, pin; see lists.md."""
     history_size: int = Field(default=200, ge=1, le=2000)
     """Interactions kept for each user."""
     dead_letter_payloads: bool = False
@@ -140,6 +151,18 @@ class Settings(BaseSettings):
     seen_return: bool = False
 
     _split_lists = field_validator("api_keys", "image_hosts", mode="before")(_split)
+
+    @field_validator("list_rules", mode="before")
+    @classmethod
+    def _known_rules(cls, value: object) -> object:
+        if not value:
+            return ()
+        from recsys.shop_rules import parse_rules  # with numpy and more behind it, which few commands need
+
+        try:
+            return parse_rules(json.loads(value) if isinstance(value, str) else value)
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
 
     @field_validator("broker")
     @classmethod

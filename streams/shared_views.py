@@ -74,6 +74,7 @@ class SharedViews:
         self._file = CatalogueFile(folder, f"catalogue-{name}", prefix + topics.CATALOG) if name else None
         self.catalogue = Catalogue()
         self.items = ItemTable()
+        self.traits = policy.traits(self.items)
         self.trends = Trends(self.items, policy.trends)
         self.factors: FactorModel | None = None
         self.ranker: RankerWeights | None = None
@@ -101,7 +102,9 @@ class SharedViews:
 
     def _swap(self) -> None:
         """Put the parts as they are now in use together."""
-        self._views = Views(self.items, self.trends, self.factors, self.neighbours, self._names, self.ranker)
+        self._views = Views(
+            self.items, self.trends, self.factors, self.neighbours, self._names, self.ranker, self.traits
+        )
         self._named = None
 
     def _names(self) -> ModelVersions:
@@ -139,7 +142,7 @@ class SharedViews:
         await self._restore()
         following = [follower.run() for follower in self.followers]
         async with running(*following, self._keep_house(), self._keep_snapshots()):
-            await asyncio.to_thread(warm_up)
+            await asyncio.to_thread(warm_up, self._policy.rules)
             self._is_warm.set()
             await asyncio.Event().wait()
 
@@ -156,6 +159,7 @@ class SharedViews:
             self._catalog_at.put(partition, offset)
         for item_id in self.catalogue:
             self._show(item_id)
+            self._resemble(item_id)
         self._without_factors = set(self.catalogue)
         self._swap()
 
@@ -199,11 +203,15 @@ class SharedViews:
             self.catalogue.put_vectors(item_id, decode_vectors(record.value))
             self._without_factors.add(item_id)
             self._without_similar[item_id] = None
+        if part != "f":
+            self._resemble(item_id)
 
     def _show(self, item_id: str) -> None:
         fields = self.catalogue.fields(item_id)
         product = None if fields is None else fields.product
         visible = product is not None and product.available
+        if product is not None and self.traits is not None:
+            visible &= self.traits.describe(product)
         row = self.items.row(item_id)
         if self.items.visible[row] and not visible:
             self._hidden.add(item_id)
@@ -212,6 +220,11 @@ class SharedViews:
         else:
             created_ms, offset = product.created_at_ms or 0, fields.source_offset
             self.items.show(item_id, visible=visible, group_id=product.group_id, created_ms=created_ms, offset=offset)
+
+    def _resemble(self, item_id: str) -> None:
+        if self.traits is not None and self.traits.signatures is not None:
+            catalogue = self.catalogue
+            self.traits.resemble(item_id, catalogue.text_vector(item_id), catalogue.image_vector(item_id))
 
     def take_hidden(self) -> set[str]:
         """Items that have become invisible since the last call."""

@@ -23,6 +23,7 @@ from gateway.cli.columns import (
 from recsys.errors import ConfigError
 
 if TYPE_CHECKING:
+    from recsys.catalogue import Catalogue
     from recsys.evaluation.figures import Outcomes, Ranks
     from recsys.evaluation.learner import Freshet
     from recsys.evaluation.order import Protocol, Replay
@@ -66,7 +67,8 @@ def evaluate_log(
             "--items",
             exists=True,
             dir_okay=False,
-            help="The catalogue, a table with the item column; else an item exists from its first event on.",
+            help="The catalogue: a table with the item column, or a feed as `import` takes it, and its texts and "
+            "categories count, too. Else an item exists from its first event on.",
         ),
     ] = None,
     json_path: Annotated[
@@ -95,7 +97,8 @@ def evaluate_log(
     protocol = Protocol(repeat=not novel, basket=basket, shuffle=shuffle, history=history)
     log = arrange(clicks, protocol)
     with _writing(dump) as out:
-        found = _run(settings, log, protocol, chosen, _catalogue(items, item_column), out)
+        ours = freshet(settings, protocol, *_catalogue(items, item_column, settings), log.n_history)
+        found = _run(ours, log, protocol, chosen, out)
     report = {"file": file.name, "rows": len(clicks), "refused": n_refused, "mode": _mode(protocol), **_report(*found)}
     if json_path == "-":
         typer.echo(json.dumps(report, indent=2))
@@ -150,22 +153,18 @@ def read_clicks(file: Path, names: "ColumnNames", limit: int | None) -> "tuple[l
     return clicks, n_refused
 
 
-def _catalogue(items: Path | None, item_column: str) -> list[str]:
-    """The ids of a table, or of JSON Lines, of items."""
+def _catalogue(items: Path | None, item_column: str, settings: "Settings") -> "tuple[list[str], Catalogue | None]":
+    """The ids of the items, and what else is known of them."""
     if items is None:
-        return []
+        return [], None
+    from gateway.cli.evaluated_items import read_items
     from streams.event_files import read_column
 
-    return read_column(items, item_column)
+    return read_column(items, item_column), read_items(items, settings)
 
 
 def _run(
-    settings: "Settings",
-    log: "Replay",
-    protocol: "Protocol",
-    chosen: Sequence[str],
-    item_ids: list[str],
-    dump: TextIO | None,
+    ours: "Freshet", log: "Replay", protocol: "Protocol", chosen: Sequence[str], dump: TextIO | None
 ) -> "tuple[Outcomes, dict[str, Ranks]]":
     import threadpoolctl
 
@@ -175,7 +174,6 @@ def _run(
     from recsys.evaluation.world import World
 
     world = World(repeat=protocol.repeat)
-    ours = freshet(settings, protocol, item_ids, log.n_history)
 
     def on_event(number: int, click: "Click") -> None:
         line = {"n": number, "user": click.user_id, "item": click.item_id, "top": ours.last}
@@ -193,7 +191,13 @@ def _run(
         )
 
 
-def freshet(settings: "Settings", protocol: "Protocol", item_ids: list[str], n_history: int = 0) -> "Freshet":
+def freshet(
+    settings: "Settings",
+    protocol: "Protocol",
+    item_ids: list[str],
+    catalogue: "Catalogue | None" = None,
+    n_history: int = 0,
+) -> "Freshet":
     """The recommender with the policy of the settings."""
     from recsys.als.fit import FitPolicy
     from recsys.evaluation.learner import freshet as recommender
@@ -208,6 +212,7 @@ def freshet(settings: "Settings", protocol: "Protocol", item_ids: list[str], n_h
         fit_at=settings.train_min_events,
         n_history=n_history,
         closed=bool(item_ids),
+        catalogue=catalogue,
     )
 
 

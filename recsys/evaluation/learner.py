@@ -8,9 +8,12 @@ from recsys.als.interactions import Interactions
 from recsys.als.model import FactorModel
 from recsys.als.training import TrainingInput, train
 from recsys.candidates import Factors
+from recsys.catalogue import Catalogue
 from recsys.events import Action, Click
 from recsys.item_table import ItemTable
 from recsys.learner import Learner
+from recsys.list_rules import ItemTraits
+from recsys.neighbours import ExactNeighbours
 from recsys.refresh import RecommendPolicy
 
 Fit = Callable[[Learner], Factors | None]
@@ -98,9 +101,26 @@ class Freshet:
 
 
 def freshet(
-    policy: RecommendPolicy, fit_policy: FitPolicy, items: ItemTable, *, fit_at: int, n_history: int, closed: bool
+    policy: RecommendPolicy,
+    fit_policy: FitPolicy,
+    items: ItemTable,
+    *,
+    fit_at: int,
+    n_history: int,
+    closed: bool,
+    catalogue: Catalogue | None = None,
 ) -> Freshet:
-    """The recommender as it runs: its factors fitted as by a trainer, its ranker taught by the end of the history."""
+    """The recommender as it runs: its factors fitted as by a trainer, its ranker taught by the end of the history.
+
+    Parameters
+    ----------
+    catalogue : what is known of the items besides who touched them
+    """
+    traits, neighbours = policy.traits(items), None
+    if catalogue is not None:
+        neighbours = ExactNeighbours(catalogue)
+        if traits is not None:
+            _describe(catalogue, items, traits)
     learned = Interactions(policy.history.size)
 
     def fit(learner: Learner) -> FactorModel | None:
@@ -110,9 +130,23 @@ def freshet(
         return previous if factors is None else FactorModel(factors)
 
     teach_at = max(fit_at, n_history - LESSONS)
-    ours = Freshet(Learner(policy, items), fit, fit_at=fit_at, teach_at=teach_at, closed=closed)
+    ours = Freshet(
+        Learner(policy, items, neighbours=neighbours, traits=traits),
+        fit,
+        fit_at=fit_at,
+        teach_at=teach_at,
+        closed=closed,
+    )
     ours.listen(learned.apply)
     return ours
+
+
+def _describe(catalogue: Catalogue, items: ItemTable, traits: ItemTraits) -> None:
+    for item_id in catalogue:
+        product = catalogue.get(item_id)
+        if product is not None and not traits.describe(product):
+            items.show(item_id, visible=False)
+        traits.resemble(item_id, catalogue.text_vector(item_id), catalogue.image_vector(item_id))
 
 
 def policy_for(policy: RecommendPolicy, *, repeat: bool) -> RecommendPolicy:

@@ -1,13 +1,13 @@
 """Lists made again from the state and the views that they name, where these can still be had."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from recsys.candidates import Views
 from recsys.counts import decode_trend
 from recsys.errors import StateError
 from recsys.events import ListItem, RecommendationList
-from recsys.neighbours import Nearest, exact_neighbours
+from recsys.neighbours import ExactNeighbours
 from recsys.refresh import RecommendPolicy, rank_for_each
 from recsys.trends import Trends
 from streams.agents.partition import COUNTED_TO_KEY
@@ -21,20 +21,6 @@ SCORES_WITHIN = 1e-4
 """Scores are sums that another processor may round otherwise; the order of a list must be the same."""
 
 Offsets = tuple[int, ...]
-
-
-@dataclass
-class ExactNeighbours:
-    """Content neighbours worked out on the spot; see `recsys.candidates.Neighbours`."""
-
-    views: SharedViews
-    held: dict[str, Nearest] = field(default_factory=dict)
-
-    def nearest(self, item_id: str) -> Nearest:
-        found = self.held.get(item_id)
-        if found is None:
-            found = self.held[item_id] = exact_neighbours(self.views.catalogue, item_id)
-        return found
 
 
 @dataclass
@@ -87,11 +73,14 @@ class ListsCheck:
     def run(self, lists: Sequence[Listed]) -> None:
         """Compare all of them."""
         waiting = sorted(self._comparable(lists), key=lambda one: (sum(one[0][0]), sum(one[0][1])))
-        neighbours = ExactNeighbours(self.views)
+        neighbours = ExactNeighbours(self.views.catalogue)
         while waiting:
             # Readers follow the topic each at their own pace: what lies behind one's position is another's.
             counts, behind = _Counts(self.views, self.policy, self.trends), []
-            views = Views(self.views.items, counts.trends, self.views.factors, neighbours, ranker=self.views.ranker)
+            given = self.views
+            views = Views(
+                given.items, counts.trends, given.factors, neighbours, ranker=given.ranker, traits=given.traits
+            )
             for at, listed, made in waiting:
                 if counts.go_to(*at):
                     self._compare(listed, made, views)

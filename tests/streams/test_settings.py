@@ -24,6 +24,10 @@ def refusal(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         ("FRESHET_PORT = 1", "FRESHET_PORT in shop.toml names no setting of Freshet; write port."),
         ("data-dir = 'x'", "data-dir in shop.toml names no setting of Freshet; write data_dir."),
         ("partitions = 0", "partitions in shop.toml: Input should be greater than or equal to 1."),
+        (
+            '[[list_rules]]\nrule = "pin"\nitem = "a"',
+            "list_rules in shop.toml: Object contains unknown field `item` - at `$[0]`.",
+        ),
         ("[redis]\nurl = 'x'", "redis in shop.toml: Input should be a valid string."),
     ],
 )

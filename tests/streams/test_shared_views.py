@@ -5,11 +5,20 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from recsys.counts import ItemTrend, encode_trend
 from recsys.ranker import VERSION
-from recsys.records import SCHEMA, CatalogueFields, encode_record, fields_key
+from recsys.records import (
+    SCHEMA,
+    CatalogueFields,
+    CatalogueVectors,
+    encode_record,
+    fields_key,
+    pack_vector,
+    vectors_key,
+)
 from streams import topics
 from streams.log.base import NewRecord, Record
 from streams.log.open import open_log
@@ -33,8 +42,8 @@ async def log(tmp_path: Path):
 
 
 @contextlib.asynccontextmanager
-async def views_of(tmp_path: Path, log) -> AsyncIterator[SharedViews]:
-    settings = Settings(data_dir=tmp_path, partitions=2)
+async def views_of(tmp_path: Path, log, **changes) -> AsyncIterator[SharedViews]:
+    settings = Settings(data_dir=tmp_path, partitions=2, **changes)
     views = SharedViews(settings, log, recommend_policy(settings))
     async with running(views.run()), asyncio.timeout(20):
         await views.wait_caught_up()
@@ -157,3 +166,31 @@ async def test_a_ranker_in_the_log_is_used_at_once_and_lists_name_it(tmp_path: P
         named = views.now().named
         assert named is not None
         assert named().ranker == VERSION
+
+
+async def test_what_a_rule_excludes_is_found_but_in_no_list(tmp_path: Path, log):
+    rules = '[{"rule": "exclude", "filter": {"brand": ["Secret"]}}]'
+    async with views_of(tmp_path, log, list_rules=rules) as views:
+        await put(log, "open", 0, brand="Plain")
+        await put(log, "kept", 1, brand="Secret")
+        await read_by(views, 2)
+        assert views.items.visible[views.items.rows(["open", "kept"])].tolist() == [True, False]
+        assert views.catalogue.is_visible("kept")
+
+        await put(log, "open", 2, brand="Secret")
+        await read_by(views, 3)
+        assert views.take_hidden() == {"open"}
+
+
+async def test_list_rules_know_what_products_are_like_also_from_a_snapshot(tmp_path: Path, log):
+    vector = pack_vector(np.eye(1, 16, dtype=np.float32)[0])
+    await put(log, "boot", 0)
+    vectors = CatalogueVectors(SCHEMA, b"c", 0, "some", "", vector, b"")
+    await log.append(NewRecord(topics.CATALOG, vectors_key("boot"), encode_record(vectors), 0))
+    for _ in range(2):
+        async with views_of(tmp_path, log, near_duplicates=0.95) as views:
+            kinds, _ = views.traits.signatures.of(views.items.rows(["boot"]))
+            assert kinds.tolist() == [1]
+            await views.save()
+    async with views_of(tmp_path, log) as views:
+        assert views.traits is None
