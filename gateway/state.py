@@ -167,8 +167,9 @@ class Gateway:
     ) -> RecommendationList:
         """A list from a state and the views as they stand."""
         views = self.views.now()
+        policy = self.policy.for_user(user_id)
         ranked = rank_for(
-            state, views, self.policy, n=n, allow=self._allows(allow), exclude=exclude, context_item=context_item
+            state, views, policy, n=n, allow=self._allows(allow), exclude=exclude, context_item=context_item
         )
         return make_list(user_id, state, ranked, views, partition=None, generated_at=rfc3339(wall_clock_ms()))
 

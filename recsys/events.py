@@ -138,3 +138,5 @@ class RecommendationList(msgspec.Struct, frozen=True):
     trigger: Trigger | None
     model: ModelVersions
     items: tuple[ListItem, ...]
+    variant: str | msgspec.UnsetType = msgspec.UNSET
+    """`EXPERIMENT:VARIANT` for a user who takes part in one, else left out."""

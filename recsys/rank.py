@@ -49,6 +49,10 @@ class Ranked:
     items: tuple[ListItem, ...]
     neighbours: str = ""
     """Names the content neighbours that took part."""
+    variant: str = ""
+    """Of an experiment, if its user takes part in one."""
+    ranker: str = ""
+    """What ordered it, where that is a variant's own choice."""
 
 
 def rank(

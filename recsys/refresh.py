@@ -1,7 +1,7 @@
 """One user's state and the shared views in, a fresh list out, as data: what to store and what to publish."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import blake2b
 
@@ -11,6 +11,7 @@ from recsys.candidates import CandidatePolicy, Views, gather, personal, recent_i
 from recsys.confidence import ConfidencePolicy
 from recsys.counts import PartitionTrends, TrendsPolicy
 from recsys.events import Click, ModelVersions, RecommendationList, Trigger
+from recsys.experiments import Experiment
 from recsys.history import HistoryPolicy, UserState, fold
 from recsys.item_table import ItemTable
 from recsys.list_rules import ItemTraits, ListRules
@@ -40,6 +41,9 @@ class RecommendPolicy:
     """What orders the candidates: `VERSION`, or `BLEND` for the fixed weights of `blend`."""
     top_k: int = 50
     rules: ListRules = field(default_factory=ListRules)
+    experiment: Experiment | None = None
+    variant: str = ""
+    """The experiment's, for a policy of some users alone; see `for_user`."""
 
     @cached_property
     def name(self) -> str:
@@ -52,10 +56,41 @@ class RecommendPolicy:
 
     def traits(self, items: ItemTable) -> ItemTraits | None:
         """Where what the list rules ask of items is kept; None where they ask nothing."""
-        rules = self.rules
-        if not (rules.arranges or rules.rules):
+        if not (self.rules.rules or any(rules.arranges for rules in self.all_rules)):
             return None
-        return ItemTraits(items, rules.rules, with_content=rules.wants_content)
+        with_content = any(rules.wants_content for rules in self.all_rules)
+        return ItemTraits(items, self.rules.rules, with_content=with_content)
+
+    def ranker_name(self, views: Views) -> str:
+        """The version that orders lists."""
+        weights = self.weights(views)
+        return self.ranker if weights is None else weights.version
+
+    @cached_property
+    def _variants(self) -> "dict[str, RecommendPolicy]":
+        if self.experiment is None:
+            return {}
+        return {
+            variant.name: replace(
+                self,
+                experiment=None,
+                variant=self.experiment.named(variant),
+                rules=variant.rules(self.rules),
+                ranker=variant.ranker or self.ranker,
+            )
+            for variant in self.experiment.variants
+        }
+
+    @cached_property
+    def all_rules(self) -> tuple[ListRules, ...]:
+        """The list rules of all variants and of everybody else."""
+        return self.rules, *(policy.rules for policy in self._variants.values())
+
+    def for_user(self, user_id: str) -> "RecommendPolicy":
+        """The policy of a user's variant; this one without an experiment, and for guests."""
+        if self.experiment is None or not user_id:
+            return self
+        return self._variants[self.experiment.variant_of(user_id).name]
 
 
 def fold_click(
@@ -161,9 +196,24 @@ def rank_for_each(states: Sequence[UserState], views: Views, policy: RecommendPo
     return ranked
 
 
+def rank_for_users(states: Mapping[str, UserState], views: Views, policy: RecommendPolicy, *, n: int) -> list[Ranked]:
+    """What `rank_for` gives for each of some users by id, each under the policy of the user's variant."""
+    if policy.experiment is None:
+        return rank_for_each(list(states.values()), views, policy, n=n)
+    users: dict[str, list[str]] = {}
+    for user_id in states:
+        users.setdefault(policy.for_user(user_id).variant, []).append(user_id)
+    ranked: dict[str, Ranked] = {}
+    for user_ids in users.values():
+        own = rank_for_each([states[user] for user in user_ids], views, policy.for_user(user_ids[0]), n=n)
+        ranked |= zip(user_ids, own, strict=True)
+    return [ranked[user_id] for user_id in states]
+
+
 def _named(ranked: Ranked, recent: Sequence[str], views: Views, policy: RecommendPolicy) -> Ranked:
     name = views.neighbour_rows.name(recent[: policy.candidates.content_items])
-    return Ranked(ranked.strategy, ranked.items, name)
+    ranker = policy.ranker_name(views) if policy.variant else ""
+    return Ranked(ranked.strategy, ranked.items, name, policy.variant, ranker)
 
 
 def make_list(
@@ -183,7 +233,14 @@ def make_list(
         strategy=ranked.strategy,
         trigger=trigger,
         model=ModelVersions(
-            of.als, of.ranker, of.trends, of.catalog, ranked.neighbours or None, of.retrieval, of.policy
+            of.als,
+            ranked.ranker or of.ranker,
+            of.trends,
+            of.catalog,
+            ranked.neighbours or None,
+            of.retrieval,
+            of.policy,
         ),
         items=ranked.items,
+        variant=ranked.variant or msgspec.UNSET,
     )

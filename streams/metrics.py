@@ -52,12 +52,12 @@ class WorkerMetrics:
 
 def _live_scores(live: LiveScores) -> Iterator[Metric]:
     """How often the ten first of the list that stood before a choice held it, beside the ten most popular."""
-    choices = CounterMetricFamily("freshet_choices", "Choices of users who had a list.", labels=["strategy"])
-    hits = CounterMetricFamily("freshet_choice_hits", "Those that were foretold.", labels=["strategy", "by"])
-    for strategy, tally in sorted(live.tallies.items()):
-        choices.add_metric([strategy], tally.choices)
-        hits.add_metric([strategy, "list"], tally.hits)
-        hits.add_metric([strategy, "popularity"], tally.popular_hits)
+    choices = CounterMetricFamily("freshet_choices", "Choices of users who had a list.", labels=["strategy", "variant"])
+    hits = CounterMetricFamily("freshet_choice_hits", "Those that were foretold.", labels=["strategy", "variant", "by"])
+    for kind, tally in sorted(live.tallies.items()):
+        choices.add_metric(kind, tally.choices)
+        hits.add_metric([*kind, "list"], tally.hits)
+        hits.add_metric([*kind, "popularity"], tally.popular_hits)
     yield from (choices, hits)
 
 

@@ -24,4 +24,5 @@ def recommend_policy(settings: Settings) -> RecommendPolicy:
             most_per_brand=settings.most_per_brand,
             rules=settings.list_rules,
         ),
+        experiment=settings.experiment,
     )

@@ -15,7 +15,7 @@ import msgspec
 from recsys.candidates import Views
 from recsys.errors import StateError
 from recsys.history import UserState, encode_state
-from recsys.refresh import RecommendPolicy, make_list, rank_for_each
+from recsys.refresh import RecommendPolicy, make_list, rank_for_users
 from recsys.search import similar
 from recsys.versions import Version
 from streams import topics
@@ -214,7 +214,7 @@ def lists_made_anew(
 ) -> list[ListWrite]:
     """Lists of the present views at their states' own versions: any that an owner makes later wins over them."""
     known = {user_id: states[user_id] for user_id in user_ids}
-    ranked = rank_for_each(list(known.values()), views, policy, n=policy.top_k)
+    ranked = rank_for_users(known, views, policy, n=policy.top_k)
     writes = []
     for (user_id, state), best in zip(known.items(), ranked, strict=True):
         made = make_list(user_id, state, best, views, partition=partition, generated_at=rfc3339(now_ms))

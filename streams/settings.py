@@ -4,7 +4,7 @@ import json
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
@@ -115,6 +115,8 @@ class Settings(BaseSettings):
     """Items of one brand in a list at most; 0: any number."""
     list_rules: Annotated[tuple[Any, ...], NoDecode] = ()
     """The shop's own rules, JSON or an array of TOML tables: boost, bury, exclude by filter, pin; see lists.md."""
+    experiment: Annotated[Any, NoDecode] = None
+    """Variants of how lists are made, each for a share of the users, JSON or a TOML table; see lists.md."""
     history_size: int = Field(default=200, ge=1, le=2000)
     """Interactions kept for each user."""
     dead_letter_payloads: bool = False
@@ -161,6 +163,19 @@ class Settings(BaseSettings):
 
         try:
             return parse_rules(json.loads(value) if isinstance(value, str) else value)
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+
+    @field_validator("experiment", mode="before")
+    @classmethod
+    def _known_experiment(cls, value: object) -> object:
+        if not value:
+            return None
+        from recsys.experiments import parse_experiment
+
+        rankers = get_args(cls.model_fields["ranker"].annotation)
+        try:
+            return parse_experiment(json.loads(value) if isinstance(value, str) else value, rankers)
         except ConfigError as error:
             raise ValueError(str(error)) from error
 

@@ -115,7 +115,7 @@ class SharedViews:
                 catalog += f"+{len(self._without_factors)}"
             self._named = ModelVersions(
                 als=model.version if model else None,
-                ranker=weights.version if (weights := self._policy.weights(self._views)) else self._policy.ranker,
+                ranker=self._policy.ranker_name(self._views),
                 trends=trends if trends == self._sorted_at else f"{trends}/{self._sorted_at}",
                 catalog=catalog,
                 retrieval=model.retrieval if model else None,
@@ -142,7 +142,7 @@ class SharedViews:
         await self._restore()
         following = [follower.run() for follower in self.followers]
         async with running(*following, self._keep_house(), self._keep_snapshots()):
-            await asyncio.to_thread(warm_up, self._policy.rules)
+            await asyncio.to_thread(warm_up, self._policy.all_rules)
             self._is_warm.set()
             await asyncio.Event().wait()
 

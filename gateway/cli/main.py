@@ -12,6 +12,7 @@ from gateway.cli import (
     doctor,
     evaluate,
     evaluate_search,
+    experiments,
     gateway,
     import_feed,
     models,
@@ -49,6 +50,7 @@ app.add_typer(train.app, name="train")
 app.command("verify")(verify.verify)
 app.add_typer(rebuild.app, name="rebuild")
 app.add_typer(models.app, name="models")
+app.command("experiments")(experiments.experiments)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command("doctor")(doctor.doctor)
 

@@ -8,16 +8,15 @@ from recsys.candidates import Views
 from recsys.confidence import ConfidencePolicy
 from recsys.events import ACTION_CODE, Click, RecommendationList
 from recsys.history import UserState
+from streams.wire.served import SHOWN
 
-SHOWN = 10
-"""First places of a list that count as shown: HR@10."""
 POPULAR_LOOKED_AT = 60
 """Most popular items among which the first that may be shown to a user are looked for."""
 
 
 @dataclass
 class Tally:
-    """Choices of users whose list was of one strategy: how many, how many it foretold, how many popularity did."""
+    """Choices of users whose lists were of one kind: how many, how many these foretold, how many popularity did."""
 
     choices: int = 0
     hits: int = 0
@@ -28,14 +27,17 @@ class LiveScores:
     """Counts hits of the lists that stand; some 250 bytes a user. What is replayed counts for nothing."""
 
     def __init__(self, confidence: ConfidencePolicy) -> None:
-        self.tallies: dict[str, Tally] = {}
-        """By the strategy of the list."""
+        self.tallies: dict[tuple[str, str], Tally] = {}
+        """By the strategy of the list, and by the experiment's variant, empty where there is none."""
         self._confidence = confidence
-        self._standing: dict[str, tuple[str, tuple[str, ...]]] = {}
+        self._standing: dict[str, tuple[tuple[str, str], tuple[str, ...]]] = {}
 
     def stands(self, made: RecommendationList) -> None:
         """Remember the list that a user's next choice is held against."""
-        self._standing[made.user_id] = made.strategy, tuple(item.item_id for item in made.items[:SHOWN])
+        self._standing[made.user_id] = (
+            (made.strategy, made.variant or ""),
+            tuple(item.item_id for item in made.items[:SHOWN]),
+        )
 
     def forget(self) -> None:
         """Lists of partitions that may have gone to others stand no more."""
@@ -46,8 +48,8 @@ class LiveScores:
         standing = self._standing.get(click.user_id)
         if standing is None or not click.item_id or self._confidence.weight(ACTION_CODE[click.type]) <= 0:
             return
-        strategy, shown = standing
-        tally = self.tallies.setdefault(strategy, Tally())
+        kind, shown = standing
+        tally = self.tallies.setdefault(kind, Tally())
         tally.choices += 1
         tally.hits += click.item_id in shown
         tally.popular_hits += _is_popular(click.item_id, state, views)

@@ -22,7 +22,7 @@ from recsys.counts import encode_trend
 from recsys.errors import EventError
 from recsys.events import Click, RecommendationList
 from recsys.history import MAKES_NO_LIST, encode_state
-from recsys.refresh import RecommendPolicy, fold_click, make_list, rank_for_each
+from recsys.refresh import RecommendPolicy, fold_click, make_list, rank_for_users
 from recsys.versions import Version
 from streams import failpoints, topics
 from streams.agents.live_scores import LiveScores
@@ -36,6 +36,7 @@ from streams.stores.redis import ListWrite
 from streams.wire.click import REPLAYED, parse_click
 from streams.wire.cloud_events import cloud_event_headers
 from streams.wire.lists import encode_list
+from streams.wire.served import encode_served
 from streams.wire.times import rfc3339
 
 LIST_EVENT = "freshet.recommendations.v1"
@@ -88,7 +89,7 @@ class ClickProcessor:
         self._settings = settings
         self._log, self._store, self._views, self._policy, self._now_ms = log, store, views, policy, now_ms
         self._topics = PartitionTopics(prefix + topics.CLICKS, prefix + topics.USER_STATE, prefix + topics.TRENDS)
-        self._recommendations = prefix + topics.RECOMMENDATIONS
+        self._recommendations, self._served = prefix + topics.RECOMMENDATIONS, prefix + topics.SERVED
 
     def forget(self) -> None:
         """Drop all partitions: whichever come back are recovered from their topics."""
@@ -297,8 +298,8 @@ class ClickProcessor:
             if user.wants_list and user.is_replayed and user.owned.owed.owe(user_id, now_ms):
                 user.wants_list = False
                 refreshes.owes.add(user_id)
-        listed = [user.state for _, user in users if user.wants_list]
-        ranked = iter(rank_for_each(listed, views, self._policy, n=self._policy.top_k))
+        listed = {user_id: user.state for user_id, user in users if user.wants_list}
+        ranked = iter(rank_for_users(listed, views, self._policy, n=self._policy.top_k))
         for user_id, user in users:
             state, partition = user.state, user.owned.partition
             key = user_id.encode()
@@ -316,6 +317,8 @@ class ClickProcessor:
                 list_json = encode_list(made)
                 headers = list_headers(made, now_ms)
                 refreshes.records.append(NewRecord(self._recommendations, key, list_json, partition, headers))
+                if made.variant and not user.is_replayed:
+                    refreshes.records.append(NewRecord(self._served, key, encode_served(made), partition))
             refreshes.writes.append(ListWrite(user_id, version, list_json, packed))
 
     async def _emit_while_ours(self, refreshes: Refreshes) -> bool:

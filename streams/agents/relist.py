@@ -5,7 +5,7 @@ from typing import Protocol
 
 from recsys.candidates import Views
 from recsys.history import encode_state
-from recsys.refresh import RecommendPolicy, make_list, rank_for_each
+from recsys.refresh import RecommendPolicy, make_list, rank_for_users
 from streams import topics
 from streams.agents.partition import ClickPartition
 from streams.agents.recommend import list_headers
@@ -52,7 +52,7 @@ def relist(
     at_ms = now_ms()
     generated_at = rfc3339(at_ms)
     states = {user_id: owned.states[user_id] for user_id in user_ids if user_id in owned.states}
-    ranked = rank_for_each(list(states.values()), views, policy, n=policy.top_k)
+    ranked = rank_for_users(states, views, policy, n=policy.top_k)
     for (user_id, state), best in zip(states.items(), ranked, strict=True):
         state.revision += 1
         packed, key = encode_state(state), user_id.encode()

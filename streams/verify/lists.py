@@ -8,7 +8,7 @@ from recsys.counts import decode_trend
 from recsys.errors import StateError
 from recsys.events import ListItem, RecommendationList
 from recsys.neighbours import ExactNeighbours
-from recsys.refresh import RecommendPolicy, rank_for_each
+from recsys.refresh import RecommendPolicy, rank_for_users
 from recsys.trends import Trends
 from streams.agents.partition import COUNTED_TO_KEY
 from streams.log.base import Record
@@ -95,8 +95,8 @@ class ListsCheck:
     def _comparable(
         self, lists: Sequence[Listed]
     ) -> Iterator[tuple[tuple[Offsets, Offsets], Listed, RecommendationList]]:
-        now = self.views.now().named
-        present = now() if now is not None else None
+        views = self.views.now()
+        present = views.named() if views.named is not None else None
         whole = {partition: _unbroken(records) for partition, records in self.trends.items()}
         ends = {partition: records[-1].offset + 1 if records else 0 for partition, records in self.trends.items()}
         for listed in lists:
@@ -109,7 +109,7 @@ class ListsCheck:
             at = _positions(names.trends)
             if present is None or names.policy != present.policy:
                 why = "they were made under other settings or by another release"
-            elif names.ranker != present.ranker:
+            elif names.ranker != self.policy.for_user(listed.user_id).ranker_name(views):
                 why = "another ranker is in use by now, or another release"
             elif names.als != present.als or names.retrieval != present.retrieval:
                 why = "another model is in use by now"
@@ -130,11 +130,13 @@ class ListsCheck:
                 yield at, listed, made
 
     def _compare(self, listed: Listed, made: RecommendationList, views: Views) -> None:
-        (ranked,) = rank_for_each([listed.state], views, self.policy, n=self.policy.top_k)
+        (ranked,) = rank_for_users({listed.user_id: listed.state}, views, self.policy, n=self.policy.top_k)
         if (ranked.neighbours or None) != made.model.neighbours:
             self.check.leave_out("content neighbours were not known yet, or others were")
             return
         problem = _difference(made.items, ranked.items)
+        if not problem and (made.variant or "") != ranked.variant:
+            problem = f"its variant is {made.variant or 'none'}, expected {ranked.variant or 'none'}"
         if not problem and made.strategy != ranked.strategy:
             problem = f"its strategy is {made.strategy}, expected {ranked.strategy}"
         self.check.same(not problem, f"{listed.where}, {listed.user_id} at {made.version}: {problem}.")

@@ -43,7 +43,7 @@ NOTES: dict[str, TopicNote] = {
     ),
     topics.DEAD_LETTERS: TopicNote("as the source", "send", "Refused messages, for operators.", "dead-letter"),
     topics.SERVED: TopicNote(
-        "user_id", "inside", "Each list that was shown, for joining clicks to it; not written yet."
+        "user_id", "inside", "Lists of users who take part in an experiment, for joining clicks to them."
     ),
     topics.LINKS: TopicNote(
         "the actor's id", "inside", "Which user an account of the social app is; not read yet.", "link", True

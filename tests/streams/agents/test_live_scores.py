@@ -1,5 +1,7 @@
 """Each choice is held against the list that stood before it, and against popularity."""
 
+from msgspec import structs
+
 from recsys.candidates import Views
 from recsys.confidence import ConfidencePolicy
 from recsys.counts import PartitionTrends, TrendsPolicy
@@ -26,7 +28,7 @@ def a_shop() -> Views:
 
 
 def scored(live: LiveScores) -> tuple[int, int, int]:
-    tally = live.tallies["personal"]
+    tally = live.tallies["personal", ""]
     return tally.choices, tally.hits, tally.popular_hits
 
 
@@ -45,6 +47,18 @@ def test_a_choice_counts_when_a_list_stood_and_hits_when_its_first_ten_held_it()
     live.forget()
     live.score(a_click("ann", "lamp"), UserState(), views)
     assert scored(live) == (3, 2, 1)
+
+
+def test_a_choice_counts_for_the_variant_of_the_list_that_stood():
+    live, views = LiveScores(ConfidencePolicy()), a_shop()
+    for variant, chosen in (("two:a", "lamp"), ("two:b", "vase")):
+        live.stands(structs.replace(a_list(["lamp"]), variant=variant))
+        live.score(a_click("ann", chosen), UserState(), views)
+
+    assert {kind: tally.hits for kind, tally in live.tallies.items()} == {
+        ("personal", "two:a"): 1,
+        ("personal", "two:b"): 0,
+    }
 
 
 def test_popularity_shows_a_user_what_the_user_has_not_bought():

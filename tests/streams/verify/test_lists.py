@@ -10,12 +10,13 @@ from recsys.candidates import Views
 from recsys.catalogue import Catalogue
 from recsys.counts import PartitionTrends, decode_trend, encode_trend
 from recsys.events import ModelVersions, Product
+from recsys.experiments import parse_experiment
 from recsys.history import UserState
 from recsys.item_table import ItemTable
 from recsys.list_rules import ListRules
 from recsys.neighbours import ExactNeighbours
-from recsys.ranker import VERSION
-from recsys.refresh import RecommendPolicy, fold_click, make_list, rank_for
+from recsys.ranker import BLEND, VERSION
+from recsys.refresh import RecommendPolicy, fold_click, make_list, rank_for_users
 from recsys.trends import Trends
 from streams.log.base import Record
 from streams.verify.clicks import Listed
@@ -67,7 +68,7 @@ class Shop:
         neighbours = ExactNeighbours(self.views.catalogue)
         traits = self.views.traits
         views = Views(self.items, trends, None, neighbours, lambda: self.names(name, **changes), traits=traits)
-        ranked = rank_for(self.state, views, self.policy, n=4)
+        (ranked,) = rank_for_users({"ann": self.state}, views, self.policy, n=4)
         made = make_list("ann", self.state, ranked, views, partition=0, generated_at="")
         return Listed("Redis", "ann", encode_list(made), self.state)
 
@@ -93,6 +94,18 @@ def test_lists_made_under_list_rules_are_made_again_and_only_under_the_same():
 
     other = Shop().check(*made)
     assert (other.equal, other.different, other.left_out.total()) == (0, 0, len(READERS))
+
+
+def test_lists_of_an_experiment_are_made_again_by_their_users_variant():
+    variants = [{"name": "blend", "ranker": BLEND}, {"name": "same", "share": 0}]
+    experiment = parse_experiment({"name": "two", "variants": variants}, (BLEND,))
+    shop = Shop(replace(POLICY, experiment=experiment))
+    made = shop.listed(20, 20)
+    assert decode_list(made.value).variant == "two:blend"
+    assert shop.check(made).equal == 1
+
+    other = msgspec.structs.replace(decode_list(made.value), variant="two:same")
+    assert shop.check(Listed("Redis", "ann", encode_list(other), shop.state)).different == 1
 
 
 def test_a_list_with_another_order_is_found():
