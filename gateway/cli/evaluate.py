@@ -20,6 +20,7 @@ from gateway.cli.columns import (
     UserColumn,
     ValueColumn,
 )
+from gateway.cli.evaluation_plot import check_plot, plot
 from recsys.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -78,6 +79,10 @@ def evaluate_log(
         Path | None,
         typer.Option("--dump", dir_okay=False, help="Write the list that stood before each event, as JSON Lines."),
     ] = None,
+    plot_to: Annotated[
+        Path | None,
+        typer.Option("--plot", dir_okay=False, help="Draw NDCG@10 over the replay, by method: .png, .svg or .pdf."),
+    ] = None,
     limit: Limit = None,
     user_column: UserColumn = "user",
     item_column: ItemColumn = "item",
@@ -93,12 +98,15 @@ def evaluate_log(
 
     names = ColumnNames(user_column, item_column, time_column, basket_column, type_column, value_column)
     settings, chosen = read_settings(), _chosen(methods)
+    check_plot(plot_to)
     clicks, n_refused = read_clicks(file, names, limit)
     protocol = Protocol(repeat=not novel, basket=basket, shuffle=shuffle, history=history)
     log = arrange(clicks, protocol)
     with _writing(dump) as out:
         ours = freshet(settings, protocol, *_catalogue(items, item_column, settings), log.n_history)
         found = _run(ours, log, protocol, chosen, out)
+    if plot_to is not None:
+        plot(plot_to, file.name, found[1])
     report = {"file": file.name, "rows": len(clicks), "refused": n_refused, "mode": _mode(protocol), **_report(*found)}
     if json_path == "-":
         typer.echo(json.dumps(report, indent=2))

@@ -116,3 +116,23 @@ def test_without_the_columns_it_says_which_there_are(freshet: Freshet, tmp_path:
 
 def test_the_command_knows_all_baselines() -> None:
     assert tuple(BASELINES) == METHODS
+
+
+def test_a_plot_shows_every_method_over_the_replay(freshet: Freshet, events: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "ndcg.svg"
+    outcome = freshet("evaluate", events, "--history", "0", "--plot", picture, "--methods", "popularity")
+
+    assert outcome.code == 0
+    drawn = picture.read_text()
+    assert "<svg" in drawn
+    assert drawn.count("<!-- freshet: 0") == drawn.count("<!-- decayed popularity: 0") == 1  # the legend's texts
+
+
+@pytest.mark.parametrize("name", ["ndcg.bmp", "ndcg"])
+def test_a_plot_of_an_unknown_format_is_refused_at_once(
+    freshet: Freshet, events: Path, tmp_path: Path, name: str
+) -> None:
+    outcome = freshet("evaluate", events, "--plot", tmp_path / name)
+
+    assert outcome.code == 1
+    assert ".svg" in outcome.err
