@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from recsys.errors import EncodingError, EventError, RecsysError, UnavailableError
+from recsys.errors import EncodingError, EventError, LogFailedError, RecsysError, UnavailableError
 
 TOO_LARGE = frozenset({"too-large", "picture-too-large"})
 """Reasons that HTTP has a status of its own for, 413."""
@@ -90,6 +90,8 @@ def install(app: FastAPI) -> None:
             return problem(413 if error.reason in TOO_LARGE else 422, error.reason, error.text)
         if isinstance(error, UnavailableError):
             return problem(503, "unavailable", str(error))
+        if isinstance(error, LogFailedError):  # told by whoever ends the process for it, with the way of the file
+            return problem(503, "unavailable", "The disk takes nothing now. What was answered 202 is kept; ask again.")
         logger.error("%s %s: %s", request.method, request.url.path, error)
         return problem(500, "internal-error", "Something of ours is wrong; the log of the gateway says what.")
 

@@ -53,6 +53,10 @@ class SnapshotError(StateError):
     """A file of ours is truncated, altered or of another version; it is rebuilt from the log."""
 
 
+class LogFailedError(StateError):
+    """The disk does not take what is written to the embedded log: end, and start again when it does (exit code 75)."""
+
+
 class OwnershipLostError(StateError):
     """This process no longer owns what it was about to write (exit code 75)."""
 

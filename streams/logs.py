@@ -13,6 +13,7 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import Processor
 
+from recsys.errors import LogFailedError
 from streams.settings import Settings
 
 LONGEST_FIELD = 2000
@@ -55,6 +56,7 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=before, processors=after))
     logging.basicConfig(handlers=[handler], level=settings.log_level.upper(), force=True)
     handler.addFilter(SaidLately())
+    handler.addFilter(led_to_by_no_full_disk)
     for name in QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
     structlog.configure(
@@ -63,6 +65,27 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+
+
+def led_to_by_no_full_disk(record: logging.LogRecord) -> bool:
+    """Leave out the traces of each part that ends as the embedded log cannot be written: one sentence says it."""
+    return record.exc_info is None or not _is_led_to_by(record.exc_info[1], LogFailedError)
+
+
+def _is_led_to_by(error: BaseException | None, kind: type[Exception]) -> bool:
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        one = waiting.pop()
+        if one is None or id(one) in seen:
+            continue
+        if isinstance(one, kind):
+            return True
+        seen.add(id(one))
+        waiting += [one.__cause__, one.__context__]
+        if isinstance(one, BaseExceptionGroup):
+            waiting += one.exceptions
+    return False
 
 
 class SaidLately(logging.Filter):

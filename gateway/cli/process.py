@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from recsys.errors import ConfigError, StateError
+from recsys.errors import ConfigError, LogFailedError, StateError
 from streams.supervise import CRASHED, LOST_OWNERSHIP, supervised
 
 if TYPE_CHECKING:
@@ -48,6 +48,9 @@ def _run_guarded(run: Callable[["Settings"], int], settings: "Settings") -> int:
         for cause in causes:
             if isinstance(cause, ConfigError):
                 raise cause from None
+            if isinstance(cause, LogFailedError):
+                logger.error("%s", cause)
+                return LOST_OWNERSHIP
         logger.exception("Crashed.")
         return LOST_OWNERSHIP if any(isinstance(cause, StateError) for cause in causes) else CRASHED
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 from weakref import WeakValueDictionary
 
-from recsys.errors import ConfigError, EventError, StateError
+from recsys.errors import ConfigError, EventError, LogFailedError, StateError
 from streams.log.base import NewRecord, Position, Record, TopicPartition, TopicSpec
 from streams.log.embedded_file import (
     Contents,
@@ -157,7 +157,7 @@ class EmbeddedLog(ReadingSide):
         opened.lock.close()
 
     @property
-    def failure(self) -> StateError | None:
+    def failure(self) -> LogFailedError | None:
         """Why the log takes nothing more; None while all is well. A process that sees one should end."""
         return self._opened.writer.failure if self._opened else None
 
@@ -182,7 +182,7 @@ class EmbeddedLog(ReadingSide):
             `too-large`, when it is over the limit.
         ConfigError
             When there is no such topic or partition.
-        StateError
+        LogFailedError
             When the log failed before.
         """
         return self.submit([record], lambda positions: positions[0])
@@ -256,10 +256,10 @@ class EmbeddedLog(ReadingSide):
         return self._file.contents
 
     def refresh(self) -> None:
-        """All is known already; raises StateError once the log has failed, for nothing will ever come again."""
+        """All is known already; raises LogFailedError once the log has failed, for nothing will ever come again."""
         failure = self._file.writer.failure
         if failure is not None:
-            raise StateError(str(failure))
+            raise LogFailedError(str(failure))
 
     def read_now(self, topic: str, partition: int, offset: int, limit: int) -> list[Record]:
         part = self.contents.part(topic, partition)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from recsys.errors import StateError
+from recsys.errors import LogFailedError, StateError
 from streams.log.base import Record, TopicPartition
 from streams.log.embedded_file import OFFSET_BITS, OFFSET_MASK, Row
 
@@ -59,7 +59,7 @@ class Writer:
         landed: Callable[[list[Write[Any]]], None],
     ) -> None:
         """Start the thread; `landed` hears of writes, in the loop, before those who wait for them."""
-        self.failure: StateError | None = None
+        self.failure: LogFailedError | None = None
         self._path, self._db, self._loop, self._landed = path, db, loop, landed
         self._jobs: deque[Job] = deque()
         self._changed = threading.Condition()
@@ -72,11 +72,11 @@ class Writer:
 
         Raises
         ------
-        StateError
+        LogFailedError
             If the file could not be written before: what follows a lost write must not be kept.
         """
         if self.failure is not None:
-            raise StateError(str(self.failure))
+            raise LogFailedError(str(self.failure))
         if self._closing:
             raise StateError(f"The log {self._path} is closed.")
         with self._changed:
@@ -162,7 +162,7 @@ class Writer:
                 job.done.set_result(result)
 
     def _stop_for_good(self, group: list[Job], error: BaseException) -> None:
-        self.failure = StateError(
+        self.failure = LogFailedError(
             f"The log {self._path} could not be written ({error}), so it takes nothing more until it is opened again: "
             f"what was acknowledged is safe; look at the disk, then start again."
         )
@@ -171,6 +171,6 @@ class Writer:
             self._jobs.clear()
         for job in group:
             if not job.done.done():
-                job.done.set_exception(StateError(str(self.failure)))
+                job.done.set_exception(LogFailedError(str(self.failure)))
                 job.done.exception()  # seen: nobody may be waiting for it any more
         self._landed([])

@@ -12,7 +12,7 @@ import pytest
 import typer
 
 from gateway.cli import process
-from recsys.errors import ConfigError, OwnershipLostError, StateError, UnavailableError
+from recsys.errors import ConfigError, LogFailedError, OwnershipLostError, StateError, UnavailableError
 from streams.settings import Settings
 
 ROOT = Path(__file__).parents[3]
@@ -36,6 +36,7 @@ def code_of(error: BaseException, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         (OwnershipLostError("lost"), 75),
         (StateError("contradicts"), 75),
         (ExceptionGroup("tasks", [ExceptionGroup("inner", [StateError("contradicts")])]), 75),
+        (ExceptionGroup("tasks", [LogFailedError("full")]), 75),
         (UnavailableError("down"), 70),
         (ZeroDivisionError("bug"), 70),
     ],
