@@ -17,12 +17,23 @@ NAMED_AFTER_S = 3.0
 logger = logging.getLogger(__name__)
 
 
-async def until_available(step: Callable[[], Awaitable[T]]) -> T:
-    """Do a step, again and again while it raises UnavailableError; the first repeat after 0.1 s, later ones after 5."""
+async def until_available(step: Callable[[], Awaitable[T]], hurry: "asyncio.Future[None] | None" = None) -> T:
+    """Do a step, again and again while it raises UnavailableError; the first repeat after 0.1 s, later ones after 5.
+
+    Once `hurry` is done, the next repeat comes at once.
+    """
+
+    async def pause(seconds: float) -> None:
+        if hurry is None:
+            await asyncio.sleep(seconds)
+        else:
+            await asyncio.wait({hurry}, timeout=seconds)
+
     retrying = AsyncRetrying(
         retry=retry_if_exception_type(UnavailableError),
         wait=wait_exponential(multiplier=0.1, max=LONGEST_WAIT_S),
         before_sleep=before_sleep_log(logger, logging.WARNING),
+        sleep=pause,
     )
 
     async def attempt() -> T:

@@ -15,7 +15,6 @@ published again, as it may be the list that was lost.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Protocol
 
 from recsys.candidates import Views
 from recsys.counts import encode_trend
@@ -25,6 +24,7 @@ from recsys.history import MAKES_NO_LIST, encode_state
 from recsys.refresh import RecommendPolicy, fold_click, make_list, rank_for_users
 from recsys.versions import Version
 from streams import failpoints, topics
+from streams.agents.list_writes import ListStore, ListWrites
 from streams.agents.live_scores import LiveScores
 from streams.agents.partition import COUNTED_TO_KEY, ClickPartition, PartitionTopics, recover
 from streams.agents.refreshes import Counters, Refreshes, Touched
@@ -54,12 +54,6 @@ LISTED_AT_ONCE = 16
 """Lists made without a pause: 4 ms. Fewer cost more each."""
 
 
-class ListStore(Protocol):
-    """Where readers find lists: `streams.stores.redis.RedisStore`."""
-
-    async def put_lists(self, writes: Sequence[ListWrite]) -> int: ...
-
-
 class ClickProcessor:
     """Folds batches of `clicks` into the partitions that this process owns.
 
@@ -87,7 +81,7 @@ class ClickProcessor:
         """What was taken and is not written yet, in order: what is written now, and what waits for it."""
         self._owing: list[Refreshes] = []
         self._settings = settings
-        self._log, self._store, self._views, self._policy, self._now_ms = log, store, views, policy, now_ms
+        self._log, self._lists, self._views, self._policy, self._now_ms = log, ListWrites(store), views, policy, now_ms
         self._topics = PartitionTopics(prefix + topics.CLICKS, prefix + topics.USER_STATE, prefix + topics.TRENDS)
         self._recommendations, self._served = prefix + topics.RECOMMENDATIONS, prefix + topics.SERVED
 
@@ -96,6 +90,7 @@ class ClickProcessor:
         self.partitions.clear()
         self.live.forget()
         self._generation += 1
+        self._lists.let_go()
         for refreshes in self._owing:
             refreshes.settled.set()
         self._owing.clear()
@@ -330,7 +325,7 @@ class ClickProcessor:
             await self.emit(refreshes)
             return True
 
-        return await until_available(attempt)
+        return await until_available(attempt, self._lists.gone())
 
     async def emit(self, refreshes: Refreshes) -> None:
         """Steps 3 and 4: return when the log and Redis have everything."""
@@ -338,7 +333,7 @@ class ClickProcessor:
         if refreshes.records and not refreshes.is_appended:
             steps.append(self._append(refreshes))
         if refreshes.writes:
-            steps.append(self._store.put_lists(refreshes.writes))
+            steps.append(self._lists.put(refreshes.writes))
         await all_done(*steps)
 
     async def _append(self, refreshes: Refreshes) -> None:

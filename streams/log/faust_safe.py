@@ -1,6 +1,6 @@
 """What both of our Faust transports add to Faust so that at-least-once holds.
 
-Faust 0.15.3 loses or repeats events in five ways that no setting closes; each class here closes some of them.
+Faust 0.15.3 loses or repeats events in six ways that no setting closes; each class here closes some of them.
 They rest on private names of that release: `tests/contracts/test_faust_kafka.py` fails when one changes.
 
 1. A commit may pass an event that is still being worked on (https://github.com/faust-streaming/faust/issues/606).
@@ -9,6 +9,7 @@ They rest on private names of that release: `tests/contracts/test_faust_kafka.py
 4. A commit may overtake the records that its events wrote: `flush` gives up after 0.1 s and does not see
    the message that the buffer holds in its hand; a record that could not be written is only a log line.
 5. What is fetched before a rebalance is done is thrown away; where nothing is committed yet, it never comes again.
+6. A rebalance waits for what is in work however long it takes, until the group goes on without this member.
 """
 
 import asyncio
@@ -22,6 +23,8 @@ from faust.types import TP
 
 from recsys.errors import UnavailableError
 
+LET_GO_AFTER = 0.5
+"""Of the time for a rebalance: work that takes longer is given up. The lease ends at 0.7 of it."""
 FLUSH_POLL_S = 0.005
 """How often `flush` looks whether the buffer is empty; longer delays each commit, shorter burns the loop."""
 
@@ -73,6 +76,21 @@ class SafeConsumerMixin(Consumer):  # type: ignore[misc]
         for tp in revoked:
             self._delivered.pop(tp, None)
         await super().on_partitions_revoked(revoked)
+
+    async def wait_empty(self) -> None:
+        """Wait for what is in work; what takes too long is given up, and comes again wherever its partition is then.
+
+        Whoever has it in work hears so by the signal `on_partitions_revoked`, and writes nothing more of it.
+        """
+        emptied = asyncio.ensure_future(super().wait_empty())
+        try:
+            await asyncio.wait({emptied}, timeout=LET_GO_AFTER * self.app.conf.broker_rebalance_timeout)
+            if not emptied.done():
+                await self.app.on_partitions_revoked.send(set(self.assignment()))
+                self._unacked_messages.clear()
+            await emptied
+        finally:
+            emptied.cancel()
 
     async def perform_seek(self) -> None:
         """Seek to what is committed, and to the beginning where nothing is.

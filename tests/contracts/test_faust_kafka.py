@@ -83,9 +83,9 @@ def require_kept(is_kept: bool, text: str) -> None:
         raise LossError(text)
 
 
-async def until(condition: Callable[[], Any], what: str) -> None:
+async def until(condition: Callable[[], Any], what: str, deadline_s: float = DEADLINE_S) -> None:
     """Wait until the condition, asynchronous or not, is true."""
-    deadline = time.monotonic() + DEADLINE_S
+    deadline = time.monotonic() + deadline_s
     while not (await found if inspect.isawaitable(found := condition()) else found):
         assert time.monotonic() < deadline, f"waited in vain until {what}"
         await asyncio.sleep(0.02)

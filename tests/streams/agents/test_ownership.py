@@ -111,3 +111,40 @@ async def test_partitions_are_let_go_when_what_is_on_its_way_is_written(bench, w
     await asyncio.wait_for(letting_go, 10)
     assert len(await bench.topic(topics.USER_STATE if what == "batch" else topics.TRENDS)) > 0
     await writing
+
+
+class Frozen:
+    """A store that takes what it is given and does not answer until it is told to."""
+
+    def __init__(self, inner):
+        self._inner, self.n_tried, self.may_answer = inner, 0, asyncio.Event()
+
+    def __getattr__(self, name):
+        return getattr(self._inner, name)
+
+    async def put_lists(self, writes):
+        self.n_tried += 1
+        await self.may_answer.wait()
+        return await self._inner.put_lists(writes)
+
+
+@pytest.mark.parametrize("stands_for", [Failing, Frozen])
+async def test_partitions_are_let_go_at_once_while_redis_is_waited_for(bench, monkeypatch, stands_for):
+    """Else the group goes on without this worker, which is then told that it has lost what it still holds."""
+    monkeypatch.setattr(retry, "LONGEST_WAIT_S", 60.0)
+    inner, bench.store = bench.store, stands_for(bench.store)
+    worker = bench.processor()
+    batch = await bench.produce(a_click())
+    running = asyncio.create_task(worker.process(batch))
+    await until(lambda: bench.store.n_tried > (4 if stands_for is Failing else 0))
+
+    await asyncio.wait_for(worker.let_go(), 0.5)
+
+    assert not await asyncio.wait_for(running, 0.5), "nothing is acknowledged"
+    assert len(await bench.topic(topics.USER_STATE)) == 1
+    bench.store.is_away = False
+    if stands_for is Frozen:
+        bench.store.may_answer.set()
+    assert await worker.process(batch), "the events come again"
+    assert await inner.get_list("ann")
+    assert len(await bench.topic(topics.USER_STATE)) == 1
