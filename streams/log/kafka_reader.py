@@ -16,6 +16,7 @@ from streams.log.kafka_errors import FOREIGN, as_ours
 BEGINNING, END = -1, -2
 FETCH_BYTES = 16 * 1024 * 1024
 """Of one answer of a broker; a replay is bound by it, and so is memory."""
+CLOSE_S = 1.0
 PARTITION_BYTES = 2 * 1024 * 1024
 
 
@@ -98,7 +99,12 @@ class KafkaReader:
         return self._positions[partition]
 
     async def close(self) -> None:
-        self._opening.cancel()
+        """Close the connections; a broker that does not answer is waited for no longer than `CLOSE_S`."""
+        try:
+            # Cancelled while it connects, the client would leave its first connection open.
+            await asyncio.wait({self._opening}, timeout=CLOSE_S)
+        finally:
+            self._opening.cancel()
         with contextlib.suppress(asyncio.CancelledError, UnavailableError, *FOREIGN):
             await self._opening
         if self._consumer is not None:
