@@ -36,15 +36,16 @@ TRAINER = "trainer"
 def all_topics(settings: Settings) -> list[TopicSpec]:
     """Every topic as it should be, names with the prefix."""
     keyed = settings.partitions
-    # A replay of an old log has old `ts` but new record time stamps, so retention never eats it.
+    # A replay of an old log has old `ts` but new record time stamps, so retention never eats it. Nor does anything hang
+    # on the clocks of workers: Kafka takes no record stamped by one that is more than an hour fast.
     broker_time = {"message.timestamp.type": "LogAppendTime"}
     changelog = {"min.compaction.lag.ms": "3600000", "max.compaction.lag.ms": str(DAY_MS)}
     specs = [
-        TopicSpec(PRODUCTS, keyed, "compact", config=broker_time),
-        TopicSpec(CLICKS, keyed, "delete", 365 * DAY_MS, config=broker_time),
-        TopicSpec(ACTIVITIES, keyed, "delete", 365 * DAY_MS, config=broker_time),
-        TopicSpec(CAMPAIGNS, 1, "compact", config=broker_time),
-        TopicSpec(ERASURES, keyed, "compact", config=broker_time),
+        TopicSpec(PRODUCTS, keyed, "compact"),
+        TopicSpec(CLICKS, keyed, "delete", 365 * DAY_MS),
+        TopicSpec(ACTIVITIES, keyed, "delete", 365 * DAY_MS),
+        TopicSpec(CAMPAIGNS, 1, "compact"),
+        TopicSpec(ERASURES, keyed, "compact"),
         TopicSpec(RECOMMENDATIONS, keyed, "compact,delete", 30 * DAY_MS),
         TopicSpec(FEED, keyed, "delete", 30 * DAY_MS),
         TopicSpec(DEAD_LETTERS, keyed, "delete", 30 * DAY_MS),
@@ -58,4 +59,6 @@ def all_topics(settings: Settings) -> list[TopicSpec]:
         TopicSpec(LAYOUT, 1, "compact"),
         TopicSpec(TRAINER, 1, "delete", DAY_MS),
     ]
-    return [replace(spec, name=settings.topic_prefix + spec.name) for spec in specs]
+    return [
+        replace(spec, name=settings.topic_prefix + spec.name, config={**broker_time, **spec.config}) for spec in specs
+    ]

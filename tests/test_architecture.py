@@ -19,6 +19,8 @@ CLOCK_FILES_ENVIRONMENT = {
     *("sqlite3", "ssl", "subprocess", "tempfile", "time", "urllib", "uuid"),
 }
 
+WALL_CLOCKS = {("time", "time"), ("time", "time_ns"), *(("datetime", name) for name in ("now", "utcnow", "today"))}
+
 
 def modules() -> dict[str, Path]:
     """Every module of ours by its dotted name."""
@@ -122,3 +124,16 @@ def test_modules_stay_short() -> None:
 def test_nothing_unpickles_or_evaluates_what_it_read() -> None:
     for name in MODULES:
         assert not {i.split(".")[0] for i in imports(name)} & {"pickle", "marshal", "shelve", "joblib", "dill"}, name
+
+
+def test_one_module_alone_asks_the_wall_clock() -> None:
+    """It may jump by hours: leases, patience and pauses are measured by a clock that does not."""
+    asking = [
+        name
+        for name, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and (node.value.id, node.attr) in WALL_CLOCKS
+    ]
+    assert asking == ["streams.clock"]

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -48,6 +47,7 @@ async def _import(settings: "Settings", file: Path, report: Path | None) -> None
     from gateway.cli.progress import counting
     from recsys.errors import ConfigError
     from streams import topics
+    from streams.clock import wall_clock_ms
     from streams.feeds.feed import read_feed
     from streams.feeds.rows import FeedRow
     from streams.log.base import NewRecord
@@ -72,7 +72,7 @@ async def _import(settings: "Settings", file: Path, report: Path | None) -> None
 
         async with open_door(settings) as door:
             advance = stack.enter_context(counting("Products"))
-            for rows in _chunks(read_feed(file, now_ms=time.time_ns() // 1_000_000)):
+            for rows in _chunks(read_feed(file, now_ms=wall_clock_ms())):
                 taken = [row for row in rows if row.product is not None]
                 for row in rows:
                     if row.product is None:

@@ -13,6 +13,8 @@ PAUSE_MS = 1_000
 class OwedLists:
     """When users of a replay got their last list, and whom one is owed; wall-clock milliseconds.
 
+    A clock that is put back ends every pause: none lasts until it has caught up.
+
     Knows only users of the last seconds: whoever is not owed anything is forgotten when the pause is over.
     """
 
@@ -22,7 +24,7 @@ class OwedLists:
 
     def owe(self, user_id: str, now_ms: int) -> bool:
         """Whether a user's list can wait for the end of the pause; it is owed then."""
-        if now_ms - self._listed_ms.get(user_id, -PAUSE_MS) >= PAUSE_MS:
+        if _is_over(self._listed_ms.get(user_id, -PAUSE_MS), now_ms):
             return False
         self._owed.add(user_id)
         return True
@@ -37,7 +39,7 @@ class OwedLists:
 
     def due(self, now_ms: int, *, all_of_them: bool = False) -> list[str]:
         """Users whose pause is over and whom a list is owed; others whose pause is over are forgotten."""
-        over = [user for user, at_ms in self._listed_ms.items() if all_of_them or now_ms - at_ms >= PAUSE_MS]
+        over = [user for user, at_ms in self._listed_ms.items() if all_of_them or _is_over(at_ms, now_ms)]
         due = [user for user in over if user in self._owed]
         self._forget(user for user in over if user not in self._owed)
         return due
@@ -45,3 +47,7 @@ class OwedLists:
     def _forget(self, user_ids: Iterable[str]) -> None:
         for user_id in user_ids:
             del self._listed_ms[user_id]
+
+
+def _is_over(listed_ms: int, now_ms: int) -> bool:
+    return not 0 <= now_ms - listed_ms < PAUSE_MS

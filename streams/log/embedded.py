@@ -12,7 +12,6 @@ The file needs a local disk: a write-ahead log does not work over a network file
 import asyncio
 import contextlib
 import sqlite3
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +20,7 @@ from typing import Any, ClassVar, TypeVar
 from weakref import WeakValueDictionary
 
 from recsys.errors import ConfigError, EventError, LogFailedError, StateError
+from streams.clock import wall_clock_ms
 from streams.log.base import NewRecord, Position, Record, TopicPartition, TopicSpec
 from streams.log.embedded_file import (
     Contents,
@@ -48,10 +48,6 @@ TAIL_BYTES = 32 << 20
 T = TypeVar("T")
 
 
-def epoch_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
 @dataclass(frozen=True)
 class _Opened:
     """What there is only while the log is open."""
@@ -74,7 +70,7 @@ class EmbeddedLog(ReadingSide):
     look_again_s = 3600.0  # appends are told of, nobody needs to look
     _by_path: ClassVar["WeakValueDictionary[Path, EmbeddedLog]"] = WeakValueDictionary()
 
-    def __init__(self, path: Path, *, sync: str = "FULL", clock_ms: Callable[[], int] = epoch_ms) -> None:
+    def __init__(self, path: Path, *, sync: str = "FULL", clock_ms: Callable[[], int] = wall_clock_ms) -> None:
         """Name the file; `sync` NORMAL survives a killed process but not a power cut, FULL both."""
         self.path = path
         self._sync, self._clock_ms = sync, clock_ms

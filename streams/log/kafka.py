@@ -1,7 +1,6 @@
 """The log over Apache Kafka: aiokafka for records, kafka-python for topics and groups."""
 
 import asyncio
-import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -15,6 +14,7 @@ from kafka.admin import ConfigResource, ConfigResourceType, OffsetSpec
 from kafka.structs import OffsetAndMetadata
 
 from recsys.errors import ConfigError, EventError, StateError
+from streams.clock import wall_clock_ms
 from streams.log.base import NewRecord, Position, TopicPartition, TopicSpec
 from streams.log.kafka_connection import KafkaAdmin, connection_options, log_in
 from streams.log.kafka_errors import FOREIGN, as_ours
@@ -150,7 +150,7 @@ class KafkaLog:
 
     async def _batches(self, records: Sequence[NewRecord]) -> list[_Batch]:
         """Pack the records: the first batch of each partition, then the second of each, and so on."""
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = wall_clock_ms()
         packed: defaultdict[TopicPartition, list[_Batch]] = defaultdict(list)
         for place, record in enumerate(records):
             at = TopicPartition(record.topic, await self._partition_of(record))

@@ -283,6 +283,27 @@ async def test_a_waiting_reader_hears_that_the_log_failed(embedded: EmbeddedLog)
         await waiting
 
 
+# --- a clock that jumps
+
+
+async def test_a_clock_that_is_put_back_or_on_loses_nothing_that_is_to_be_kept(path: Path) -> None:
+    now_ms, hour_ms = [100 * 3_600_000], 3_600_000
+    log = EmbeddedLog(path, clock_ms=lambda: now_ms[0])
+    await log.start()
+    await log.create([TopicSpec("kept", 1, "delete", 2 * hour_ms), TopicSpec("newest", 1, "compact")])
+    positions = []
+    for jump_ms in (0, -hour_ms, -hour_ms, 2 * hour_ms, hour_ms):
+        now_ms[0] += jump_ms
+        positions.append(await log.append(NewRecord("kept", b"k", b"%d" % len(positions), 0)))
+        await log.append(NewRecord("newest", b"k", b"%d" % len(positions), 0))
+
+    assert await log.apply_retention(now_ms[0]) == 0, "each was written within two hours, whatever its stamp says"
+    assert [position.offset for position in positions] == [0, 1, 2, 3, 4]
+    await log.compact("newest")
+    assert [record.value for record in await read_all(log, "newest")] == [b"5"], "what came last, by offset"
+    await log.stop()
+
+
 # --- size
 
 

@@ -1,9 +1,11 @@
 """The log over a real Kafka does what every log does; and what only Kafka can."""
 
 import asyncio
+import gc
 import inspect
 import secrets
 import time
+import warnings
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -14,6 +16,8 @@ import kafka.errors
 import pytest
 
 from recsys.errors import ConfigError, EventError, RecsysError, StateError, UnavailableError
+from streams import topics
+from streams.clock import wall_clock_ms
 from streams.log import kafka_errors
 from streams.log.base import Log, NewRecord, TopicPartition, TopicSpec
 from streams.log.kafka import MAX_RECORD_BYTES, KafkaLog
@@ -73,6 +77,36 @@ class TestKafkaLog(LogContract):
 
 @pytest.mark.kafka
 class TestOnlyKafka:
+    async def test_a_reader_that_is_closed_while_it_connects_leaves_no_connection_open(
+        self, log: Log, topic: str
+    ) -> None:
+        """The client's own cancelled start does."""
+        await log.create([TopicSpec(topic, 1)])
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always")
+            for half_ms in range(40):
+                reader = log.reader({TopicPartition(topic, 0): 0})
+                await asyncio.sleep(half_ms / 2000)
+                await reader.close()
+            del reader
+            gc.collect()
+        assert [warning for warning in found if warning.category is ResourceWarning] == []
+
+    async def test_a_worker_whose_clock_is_fast_writes_all_the_same(
+        self, settings: Settings, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Kafka takes no record that a client has stamped more than an hour ahead."""
+        monkeypatch.setattr("streams.log.kafka.wall_clock_ms", lambda: wall_clock_ms() + 2 * 3_600_000)
+        settings = settings.model_copy(update={"topic_prefix": topic_prefix, "partitions": 1})
+        log = KafkaLog(settings)
+        await log.start()
+        await log.create(topics.all_topics(settings))
+        before_ms = wall_clock_ms()
+        for spec in topics.all_topics(settings):
+            (position,) = await log.append_many([NewRecord(spec.name, b"k", b"v", 0)])
+            assert before_ms - 60_000 < position.timestamp_ms < before_ms + 60_000
+        await log.stop()
+
     @pytest.fixture
     def topic(self, topic_prefix: str) -> str:
         return f"{topic_prefix}topic"

@@ -2,8 +2,9 @@
 
 At every await of the log and of Redis the seed decides how long it takes, whether it fails before or after its effect
 (so that the answer is lost), and whether only a part of it has happened. Between two awaits the seed decides who is
-killed, who loses a partition, who does not hear of it (a zombie), and when counts are published. Nothing else is
-random: no clock, no thread, no socket. So a seed replays exactly.
+killed, who loses a partition, who does not hear of it (a zombie), when counts are published, and by how much the
+workers' clocks are wrong. Nothing else is random: no clock of this machine, no thread, no socket. So a seed replays
+exactly.
 """
 
 import asyncio
@@ -32,6 +33,7 @@ ITEMS = ["lamp", "chair", "shoe", "boot", "vase"]
 KINDS = ["impression", "view", "click", "purchase", "search", "hide", "dislike", "remove_from_cart"]
 POISON = [b"{", b"\xff", b"[]", b'{"user_id": "ann"}', None]
 AT_ONCE = 6
+HOUR_MS = 3_600_000
 
 
 class World:
@@ -46,7 +48,12 @@ class World:
         self.term = dict.fromkeys(range(PARTITIONS), 0)
         self.fails = self.rng.choice((0.0, 0.02, 0.2))
         self.is_healed = False
+        self.clocks = random.Random(f"clocks {seed}")
+        """Of the workers: each time that one looks, its clock may have been put on or back by an hour."""
         self.versions = {}
+
+    def wall_clock_ms(self):
+        return NOON_MS + self.clocks.choice((-HOUR_MS, 0, 0, 0, HOUR_MS))
 
     async def delay(self):
         for _ in range(self.rng.choice((0, 0, 1, 3, 10))):
@@ -162,7 +169,7 @@ class Worker:
         self.log = FencedLog(self.world, self.name)
         views = Views(ItemTable(ITEMS), Trends(ItemTable(ITEMS), POLICY.trends))
         store = Lists(self.world)
-        self.processor = ClickProcessor(SETTINGS, self.log, store, lambda: views, POLICY, lambda: NOON_MS)
+        self.processor = ClickProcessor(SETTINGS, self.log, store, lambda: views, POLICY, self.world.wall_clock_ms)
         self.next = {}
         self.writing = None
         self.task = asyncio.create_task(self._run())

@@ -45,3 +45,14 @@ def test_users_who_are_owed_nothing_are_forgotten_after_the_pause():
     owed.due(NOW_MS + PAUSE_MS)
 
     assert owed._listed_ms == {}
+
+
+def test_a_clock_that_is_put_back_holds_no_list_up():
+    """What waits for it is not acknowledged; an hour later the watchdog would long have ended the worker."""
+    owed = OwedLists()
+    owed.made("ann", NOW_MS)
+    owed.owe("ann", NOW_MS + 1)
+    owed.made("bob", NOW_MS)
+
+    assert owed.due(NOW_MS - 3_600_000) == ["ann"]
+    assert not owed.owe("bob", NOW_MS - 3_600_000)
