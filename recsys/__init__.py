@@ -8,7 +8,7 @@ Read in this order:
 - `als`: implicit-feedback factors, and the exact fold-in of one user
 - `index`, `words`, `filters`: what products are found by
 - `catalogue_rows`, `catalogue`, `catalogue_snapshot`: the products themselves
-- `search`, `neighbours`: looking among them
+- `search`, `neighbours`, `same_pictures`: looking among them
 - `evidence`, `candidates`, `ranker`, `rank`, `refresh`: one interaction in, a fresh list out, as data
 - `choices`, `ranker_training`, `learner`, `ranker_school`: what was chosen teaches the ranker
 - `metrics`, `evaluation`: how good the lists are, test-then-learn

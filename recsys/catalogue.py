@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recsys.catalogue_rows import CatalogueRows, Written
 from recsys.events import Product
@@ -162,6 +163,17 @@ class Catalogue:
         """The item's vectors by part, copies; missing parts are left out."""
         held: dict[Part, Vector | None] = {"text": self.text_vector(item_id), "image": self.image_vector(item_id)}
         return {part: vector for part, vector in held.items() if vector is not None}
+
+    def looks(self) -> tuple[list[ItemId], NDArray[np.uint64]]:
+        """Visible products whose pictures' looks are known, and these, uint64, shape (n,)."""
+        with self._lock:
+            held = [
+                (row, origin.look)
+                for row, origin in self._rows.origins.items()
+                if origin.look and self._rows.visible[row]
+            ]
+            item_ids = [self._rows.ids[row] for row, _ in held]
+        return item_ids, np.frombuffer(b"".join(look for _, look in held), dtype=np.uint64)
 
     def is_visible(self, item_id: ItemId) -> bool:
         """Whether an answer may contain the product."""

@@ -81,7 +81,7 @@ class CatalogueRows:
         self._put_part(item_id, "image", record.image, record.image_encoder)
         self._keep_pictures(row, record.pictures)
         self.origins[row] = VectorsOrigin(
-            record.content, record.source_offset, record.text_encoder, record.image_encoder, record.dropped
+            record.content, record.source_offset, record.text_encoder, record.image_encoder, record.dropped, record.look
         )
         return Written.CHANGED
 

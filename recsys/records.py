@@ -47,6 +47,8 @@ class CatalogueVectors(msgspec.Struct, frozen=True, array_like=True):
     dropped: tuple[str, ...] = ()
     pictures: tuple[bytes, ...] = ()
     """Each picture's vector, where there are several: from them is learned how pictures of one product differ."""
+    look: bytes = b""
+    """Of the main picture, 8 bytes; empty where there is none, or its record is older than looks."""
 
 
 class VectorsOrigin(msgspec.Struct, frozen=True, array_like=True):
@@ -57,6 +59,7 @@ class VectorsOrigin(msgspec.Struct, frozen=True, array_like=True):
     text_encoder: str
     image_encoder: str
     dropped: tuple[str, ...]
+    look: bytes = b""
 
 
 class Entry(NamedTuple):

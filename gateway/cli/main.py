@@ -10,6 +10,7 @@ from gateway.cli import (
     dead_letters,
     demo,
     doctor,
+    duplicates,
     evaluate,
     evaluate_search,
     experiments,
@@ -46,6 +47,7 @@ app.command("import")(import_feed.import_feed)
 app.command("replay")(replay.replay)
 app.command("evaluate")(evaluate.evaluate_log)
 app.command("evaluate-search")(evaluate_search.evaluate_search)
+app.command("duplicates")(duplicates.duplicates)
 app.add_typer(train.app, name="train")
 app.command("verify")(verify.verify)
 app.add_typer(rebuild.app, name="rebuild")

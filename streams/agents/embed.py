@@ -244,6 +244,7 @@ class EmbedProcessor:
             pack_vector(image.vector),
             tuple(f"{part}:{reason.removeprefix('picture-')}" for part, reason, _ in dropped),
             tuple(map(pack_vector, image.pictures)),
+            image.look,
         )
         return vectors, [dead_letter(job.record, reason, detail, self._settings) for _, reason, detail in dropped]
 

@@ -3,14 +3,15 @@
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 from PIL.Image import Image
 
 from encoders.base import Encoder
+from encoders.looks import look_of
 from encoders.pictures import decode_picture
 from recsys.errors import ConfigError, EncodingError
 from recsys.types import Vector
@@ -21,6 +22,9 @@ PICTURE_SIDE = 256
 """Pixels of the shorter side that networks resize from."""
 PIECE = 32
 """Inputs between two looks whether to stop: 3 s of pictures on a busy machine. Smaller ones slow a GPU down."""
+READERS = 2
+"""Threads that decode, which Pillow does without the interpreter's lock: a picture of 600 px takes 0.7 ms, one of
+2,400 px 3.6 ms. Processes bring no more (`python -m benchmarks.embedding_decoding`) and cost memory."""
 _NO_VECTOR = np.zeros(0, np.float32)
 logger = logging.getLogger(__name__)
 
@@ -32,20 +36,32 @@ class Part(NamedTuple):
     fault: tuple[str, str] | None = None
     pictures: tuple[Vector, ...] = ()
     """Each picture's vector, where there are several."""
+    look: bytes = b""
+    """Of the first picture: see `encoders.looks`."""
 
 
 MISSING = Part(_NO_VECTOR)
+Read = tuple[Image | EncodingError, bytes]
+"""A picture with its look, or why there is none."""
 
 
 class Vectorizer:
-    """Both encoders behind one thread: torch gains nothing from two, and decoding leaves the loop alone.
+    """Both encoders behind one thread, since torch gains nothing from two; pictures are decoded beside it.
 
     `text` or `image` is None where that encoder is `none`.
+
+    Parameters
+    ----------
+    readers : Executor, optional
+        What decodes pictures, threads of its own unless another is given; closed with this.
     """
 
-    def __init__(self, text: Encoder[str] | None, image: Encoder[Image] | None) -> None:
+    def __init__(
+        self, text: Encoder[str] | None, image: Encoder[Image] | None, readers: Executor | None = None
+    ) -> None:
         self.text, self.image = text, image
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="embed")
+        self._readers = readers or ThreadPoolExecutor(READERS, thread_name_prefix="decode")
         self._is_closed = threading.Event()
 
     @property
@@ -77,25 +93,65 @@ class Vectorizer:
         """Cut the batch that is under way short; nobody hears of it."""
         self._is_closed.set()
         self._thread.shutdown(wait=False, cancel_futures=True)
+        self._readers.shutdown(wait=False, cancel_futures=True)
 
     def _encode(self, texts: Sequence[str], pictures: Sequence[Sequence[bytes]]) -> list[tuple[Part, Part]]:
-        text_parts = self._encoded(self.text, [text or None for text in texts], lambda text: text)
-        each = [picture for of_product in pictures for picture in of_product]
-        encoded = iter(self._encoded(self.image, each, lambda data: decode_picture(data, PICTURE_SIDE)))
-        image_parts = [_together([next(encoded) for _ in of_product]) for of_product in pictures]
-        return list(zip(text_parts, image_parts, strict=True))
+        # Decoding begins here, and goes on while texts are encoded.
+        looks: list[bytes] = []
+        decoded = self._decoded([picture for of_product in pictures for picture in of_product if self.image], looks)
+        text_parts = self._encoded(self.text, _pieces([text or None for text in texts]))
+        encoded = self._encoded(self.image, decoded)
+        parts = iter([part._replace(look=look) for part, look in zip(encoded, looks, strict=True)])
+        image_parts = [_together([next(parts, MISSING) for _ in of_product]) for of_product in pictures]
+        return list(zip(text_parts or [MISSING] * len(texts), image_parts, strict=True))
 
     def _encoded(
-        self, encoder: Encoder[Input] | None, sources: Sequence[bytes | str | None], read: Callable[..., Input]
+        self, encoder: Encoder[Input] | None, pieces: Iterable[Sequence[Input | EncodingError | None]]
     ) -> list[Part]:
-        if encoder is None:
-            return [MISSING] * len(sources)
+        """A part for each input; none at all without an encoder."""
         parts: list[Part] = []
-        for start in range(0, len(sources), PIECE):
-            if self._is_closed.is_set():
+        for piece in pieces if encoder else ():
+            if self._is_closed.is_set() or encoder is None:
                 raise CancelledError
-            parts += _piece(encoder, sources[start : start + PIECE], read)
+            parts += _encoded_piece(encoder, piece)
         return parts
+
+    def _decoded(self, files: Sequence[bytes], looks: list[bytes]) -> Iterator[list[Image | EncodingError]]:
+        """Pieces of pictures, each begun before the one before it is asked for, and the first at once.
+
+        Each file's look is put at the end of `looks`, empty for one that is no picture.
+        """
+        first, *rest = _pieces(files) or [()]
+        begun = self._begin(first)
+
+        def read() -> Iterator[list[Image | EncodingError]]:
+            nonlocal begun
+            for following in [*rest, ()]:
+                ahead = self._begin(following)
+                piece = [future.result() for future in begun]
+                looks.extend(look for _, look in piece)
+                yield [picture for picture, _ in piece]
+                begun = ahead
+
+        return read()
+
+    def _begin(self, files: Sequence[bytes]) -> list[Future[Read]]:
+        try:
+            return [self._readers.submit(_read, file) for file in files]
+        except RuntimeError as error:  # closed meanwhile
+            raise CancelledError from error
+
+
+def _pieces(inputs: Sequence[Input]) -> list[Sequence[Input]]:
+    return [inputs[start : start + PIECE] for start in range(0, len(inputs), PIECE)]
+
+
+def _read(file: bytes) -> Read:
+    try:
+        picture = decode_picture(file, PICTURE_SIDE)
+    except EncodingError as error:
+        return error, b""
+    return picture, look_of(picture)
 
 
 def _together(parts: Sequence[Part]) -> Part:
@@ -105,24 +161,25 @@ def _together(parts: Sequence[Part]) -> Part:
     best match among the five, for .45.
     """
     fault = next((part.fault for part in parts if part.fault), None)
-    vectors = tuple(part.vector for part in parts if part.vector.any())
-    if len(vectors) < 2:
-        return Part(vectors[0] if vectors else _NO_VECTOR, fault)
+    seen = [part for part in parts if part.vector.any()]
+    if not seen:
+        return Part(_NO_VECTOR, fault)
+    look, vectors = seen[0].look, tuple(part.vector for part in seen)
+    if len(seen) == 1:
+        return Part(vectors[0], fault, look=look)
     mean = np.sum(vectors, axis=0)
-    return Part(np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-12), dtype=np.float32), fault, vectors)
+    return Part(np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-12), dtype=np.float32), fault, vectors, look)
 
 
-def _piece(encoder: Encoder[Input], sources: Sequence[bytes | str | None], read: Callable[..., Input]) -> list[Part]:
-    """Encode what is there and can be read, together if that works, else one by one."""
+def _encoded_piece(encoder: Encoder[Input], sources: Sequence[Input | EncodingError | None]) -> list[Part]:
+    """Encode what is there and could be read, together if that works, else one by one."""
     parts = [MISSING] * len(sources)
     inputs: dict[int, Input] = {}
     for place, source in enumerate(sources):
-        if source is None:
-            continue
-        try:
-            inputs[place] = read(source)
-        except EncodingError as error:
-            parts[place] = Part(_NO_VECTOR, (error.reason, error.text))
+        if isinstance(source, EncodingError):
+            parts[place] = Part(_NO_VECTOR, (source.reason, source.text))
+        elif source is not None:
+            inputs[place] = source
     if not inputs:
         return parts
     try:

@@ -27,7 +27,7 @@ def unlike_pictures(n):
     return drawn(n, seed=9)[0]
 
 
-def fill(freshet: Freshet, titles, images=(), texts=()):
+def fill(freshet: Freshet, titles, images=(), texts=(), looks=None):
     """Write products to `catalog` as the embed agent does."""
     settings = Settings(data_dir=freshet.folder / "data")
 
@@ -43,7 +43,8 @@ def fill(freshet: Freshet, titles, images=(), texts=()):
                 records.append(NewRecord(topics.CATALOG, fields_key(item_id), encode_record(fields)))
                 if len(images):
                     packed = pack_vector(texts[number]), pack_vector(images[number])
-                    vectors = CatalogueVectors(SCHEMA, b"", number, "t", "i", *packed)
+                    look = looks[number] if looks else b""
+                    vectors = CatalogueVectors(SCHEMA, b"", number, "t", "i", *packed, look=look)
                     records.append(NewRecord(topics.CATALOG, vectors_key(item_id), encode_record(vectors)))
             await log.append_many(records)
         finally:
@@ -99,6 +100,26 @@ def test_projections_are_reported_with_their_held_out_pairs(freshet):
     assert "not used" not in outcome.out
 
 
+def test_projections_are_drawn(freshet):
+    images, texts = drawn(100, noise=0.1)
+    fill(freshet, ["a lamp"] * 100, images, texts)
+    file = freshet.folder / "ranks.png"
+
+    outcome = freshet("train", "projections", "--plot", file)
+
+    assert (outcome.code, outcome.err) == (0, "")
+    assert file.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(("file", "says"), [("ranks.txt", "ends in none of"), ("none/ranks.png", "is not there")])
+def test_a_plot_that_cannot_be_is_one_sentence_before_any_work(freshet, file, says):
+    outcome = freshet("train", "projections", "--plot", freshet.folder / file)
+
+    assert (outcome.code, outcome.out) == (1, "")
+    assert says in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
 def test_a_map_that_is_no_better_than_chance_is_said_not_to_be_used(freshet):
     _, texts = drawn(100)
     fill(freshet, ["a lamp"] * 100, unlike_pictures(100), texts)
@@ -113,3 +134,24 @@ def test_a_shop_without_pictures_is_told_so(freshet):
 
     assert outcome.code == 1
     assert "nothing to learn from" in outcome.err
+
+
+def test_products_that_show_the_same_picture_are_listed(words_alone):
+    images = unlike_pictures(4)
+    looks = [b"12345678", b"abcdefgh", b"12345678", b"ABCDEFGH"]
+    fill(words_alone, ["red lamp", "blue lamp", "red lamp again", "bowl"], images[[0, 1, 0, 2]], images, looks)
+
+    table, as_json = words_alone("duplicates"), words_alone("duplicates", "--json")
+
+    assert "p-0, p-2" in table.out
+    assert "2 products share a picture with another" in table.out
+    assert json.loads(as_json.out) == [["p-0", "p-2"]]
+
+
+def test_a_shop_without_pictures_has_none_twice(words_alone):
+    fill(words_alone, ["red lamp"])
+
+    outcome = words_alone("duplicates")
+
+    assert (outcome.code, outcome.err) == (0, "")
+    assert "No two products" in outcome.out
