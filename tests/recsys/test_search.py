@@ -3,7 +3,7 @@ import pytest
 from recsys.catalogue import Catalogue
 from recsys.errors import DimensionError
 from recsys.filters import parse_filter
-from recsys.search import SearchQuery, search, similar
+from recsys.search import WORDS_BESIDE_A_PICTURE, WORDS_WEIGHT, SearchQuery, search, similar
 from tests.recsys.products import fields, stocked, unit, vectors
 
 
@@ -64,14 +64,24 @@ def test_equal_scores_come_in_order_of_item_id_whatever_the_order_of_arrival():
         assert ids(search(catalogue, SearchQuery("fine", unit(1, 0), n=2))) == ["boot", "lamp"]
 
 
-def test_a_picture_and_a_text_count_half_each():
+def test_beside_a_picture_a_word_counts_for_less():
+    catalogue = stocked("lamp", title="Brass lantern")
+    catalogue.put_vectors("lamp", vectors(image=unit(1, 0, 0)))
+
+    (alone,) = search(catalogue, SearchQuery("brass"))
+    (beside,) = search(catalogue, SearchQuery("brass", image_vector=unit(1, 0, 0)))
+
+    assert beside.score == pytest.approx(1 + alone.score * WORDS_BESIDE_A_PICTURE / WORDS_WEIGHT)
+
+
+def test_of_a_picture_and_a_text_the_picture_counts_for_more():
     catalogue = stocked("both", "looks", "reads")
     catalogue.put_vectors("both", vectors(unit(1, 0), unit(1, 0, 0)))
     catalogue.put_vectors("looks", vectors(unit(0, 1), unit(1, 0, 0)))
     catalogue.put_vectors("reads", vectors(text=unit(1, 0)))
 
     hits = search(catalogue, SearchQuery(text_vector=unit(1, 0), image_vector=unit(1, 0, 0)))
-    assert [(hit.item_id, hit.score) for hit in hits] == [("both", 1.0), ("looks", 0.5), ("reads", 0.5)]
+    assert [(hit.item_id, hit.score) for hit in hits] == [("both", 1.0), ("looks", 0.75), ("reads", 0.25)]
 
 
 def test_a_vector_of_another_encoder_is_an_error_with_a_sentence():
