@@ -1,6 +1,6 @@
 """Learning a `Sight` from an index, in steps of which only the long one may run in another thread."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -38,8 +38,8 @@ class Sighting:
         if self._texts is not None:
             self._texts_seen.watch(self._texts[1])
 
-    def fit(self) -> None:
-        """Learn; nothing is learned of a shop without pictures."""
+    def fit(self, told: Callable[[str], None] = lambda what: None) -> None:
+        """Learn; nothing is learned of a shop without pictures. `told` hears of each step, as `fit_bridge` has it."""
         if self._images is None:
             return
         key, images = self._images
@@ -47,7 +47,7 @@ class Sighting:
         groups = [group.astype(np.float32) for group in self._pictures[::step] if group.shape[1] == images.dim]
         lens = fit_lens(images.mean(), groups)
         self._seen.fill(images, lens.lengths)
-        bridge = None if self._texts is None else self._bridge(images, self._texts[1], lens)
+        bridge = None if self._texts is None else self._bridge(images, self._texts[1], lens, told)
         self._sight = self._with_bridge(key, lens, bridge, images)
 
     def put_in_use(self) -> bool:
@@ -69,9 +69,11 @@ class Sighting:
         return Sight(key, lens, self._seen, self._texts[0], bridge, self._crossed, self._texts_seen)
 
     @staticmethod
-    def _bridge(images: MutableSegment, texts: MutableSegment, lens: Lens) -> Bridge | None:
+    def _bridge(
+        images: MutableSegment, texts: MutableSegment, lens: Lens, told: Callable[[str], None]
+    ) -> Bridge | None:
         rows = images.held_rows()
         rows = rows[texts.are_held(rows)]
         # Thinned before it is gathered: 100,000 products would take 700 MB.
         rows = rows[:: max(1, len(rows) // 6_000)]
-        return fit_bridge(images.gather(rows).astype(np.float32), texts.gather(rows).astype(np.float32), lens)
+        return fit_bridge(images.gather(rows).astype(np.float32), texts.gather(rows).astype(np.float32), lens, told)
