@@ -1,10 +1,8 @@
 """Where a list's items come from: factors, co-occurrence, content, popularity; unordered, each with its evidence."""
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from itertools import islice, takewhile
-from operator import itemgetter
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -12,11 +10,11 @@ from numpy.typing import NDArray
 
 from recsys.counts import SESSION_GAP_MS
 from recsys.events import ModelVersions
-from recsys.evidence import FOLLOWED, Amounts, Given, merge
-from recsys.history import Interaction
+from recsys.evidence import Amounts, Shown, Sources, merge
 from recsys.ids import ItemIds
 from recsys.item_table import ItemTable, RowMap
-from recsys.related import RelatedRows
+from recsys.related import RelatedRows, Stored
+from recsys.tastes import Limits, Tastes
 from recsys.trends import Trends
 from recsys.types import Matrix, Rows, Vector
 
@@ -27,6 +25,8 @@ if TYPE_CHECKING:
 _NOBODY: tuple[Rows, Amounts] = (np.empty(0, dtype=np.intp), np.empty(0))
 NEIGHBOURS = 30
 """Content neighbours of one item at most."""
+EVERYTHING = 1_000_000_000
+"""Candidates of a user, where none is left out."""
 LONGER = 4.0
 """How many times longer recent items count in `evidence.LONG`."""
 
@@ -43,6 +43,8 @@ class Factors(Protocol):
         ...
 
     def fold_in(self, history: Sequence[tuple[str, float]]) -> Vector: ...
+
+    def fold_in_rows(self, rows: Rows, confidence: Amounts) -> Vector: ...
 
     def top_rows(self, vectors: Matrix, k: int) -> list[tuple[Rows, Amounts]]: ...
 
@@ -78,21 +80,27 @@ class NeighbourRows:
         self._held: dict[int, Nearest] = {}
         self._related = RelatedRows(NEIGHBOURS)
 
-    def of(self, item_ids: Sequence[str], rows: Rows) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """Rows and similarities of the best, shape (n, `NEIGHBOURS`); 0 where nothing is known, or not yet."""
+    def brought_up(self, tastes: Tastes, n_compared: int) -> Stored:
+        """What the cache holds now, for compiled loops, of each user's first `n_compared` recent items."""
         if self._neighbours is not None:
-            for item_id, row in zip(item_ids, rows.tolist(), strict=True):
-                nearest = self._neighbours.nearest(item_id)
-                if nearest is not None and nearest is not self._held.get(row):
-                    self._held[row] = nearest
-                    related, amounts = self._items.rows(nearest.item_ids), np.array(nearest.scores, dtype=np.float32)
-                    self._related.put(np.array([row]), related[None, :NEIGHBOURS], amounts[None, :NEIGHBOURS])
-        return self._related.of(rows)
+            places = np.arange(len(tastes.recent_rows)) - np.repeat(
+                tastes.recent_bounds[:-1], np.diff(tastes.recent_bounds)
+            )
+            for row in set(tastes.recent_rows[places < n_compared].tolist()):
+                self._look(row, self._neighbours)
+        return self._related.stored(len(self._items.ids))
 
-    def name(self, item_ids: Sequence[str]) -> str:
-        """Names what `of` last gave for these items: a digest each, `-` where nothing was known."""
-        held = [self._held.get(self._items.row(item_id)) for item_id in item_ids]
-        return ".".join("-" if nearest is None else nearest.name for nearest in held)
+    def _look(self, row: int, neighbours: Neighbours) -> None:
+        nearest = neighbours.nearest(self._items.ids[row])
+        if nearest is not None and nearest is not self._held.get(row):
+            self._held[row] = nearest
+            related, amounts = self._items.rows(nearest.item_ids), np.array(nearest.scores, dtype=np.float32)
+            self._related.put(np.array([row]), related[None, :NEIGHBOURS], amounts[None, :NEIGHBOURS])
+
+    def name(self, rows: Rows) -> str:
+        """Names what `brought_up` last found for these items: a digest each, `-` where nothing was known."""
+        held = [self._held.get(row) for row in rows.tolist()]
+        return ".".join(["-" if nearest is None else nearest.name for nearest in held])
 
 
 @dataclass(frozen=True)
@@ -135,6 +143,10 @@ class CandidatePolicy:
     content_items: int = 5
     content_neighbours: int = 20
 
+    @property
+    def limits(self) -> Limits:
+        return Limits(self.recent_items, self.own_items, self.session_gap_ms)
+
 
 @dataclass(frozen=True)
 class Candidates:
@@ -165,134 +177,72 @@ class Candidates:
     n_session: Rows
 
 
-@dataclass(frozen=True)
-class Recent:
-    """A user's newest distinct items that the user does not dislike.
-
-    Attributes
-    ----------
-    item_ids : newest first, a few
-    own : item id -> how often it was touched, newest first, more of them
-    n_session : how many of `item_ids`, the newest, belong to the user's last session
-    n_items : how many items the user touched in all
-    """
-
-    item_ids: list[str]
-    own: dict[str, int]
-    n_session: int
-    n_items: int
-
-
-def recent_items(
-    history: Sequence[Interaction], liked: Mapping[str, float], policy: CandidatePolicy, context_item: str = ""
-) -> Recent:
-    """What of a user's history is looked at.
-
-    Parameters
-    ----------
-    history : by rising time
-    liked : item id -> c_ui, from `ConfidencePolicy.confidences`, newest first
-    context_item : an item whose page the user looks at now; counts as the newest of the history
-    """
-    counts = Counter(map(itemgetter(0), reversed(history)))
-    touched = [item_id for item_id in islice(counts, policy.own_items) if liked.get(item_id, 0.0) > 0]
-    newest = [item_id for item_id in touched[: policy.recent_items + 1] if item_id != context_item]
-    del newest[policy.recent_items :]
-    in_session = _last_session(history, policy) if newest else set()
-    n_session = sum(1 for _ in takewhile(in_session.__contains__, newest))
-    if context_item:
-        newest.insert(0, context_item)
-        n_session += 1
-    own = {item_id: counts[item_id] for item_id in touched}
-    return Recent(newest, own, n_session, len(counts))
-
-
-def _last_session(history: Sequence[Interaction], policy: CandidatePolicy) -> set[str]:
-    """Items since the last pause; as many as are looked at will do."""
-    found: set[str] = set()
-    newer_ms = history[-1].ts_ms
-    for item_id, _, ts_ms, _, _ in reversed(history):
-        if newer_ms - ts_ms > policy.session_gap_ms or len(found) > policy.recent_items:
-            break
-        found.add(item_id)
-        newer_ms = ts_ms
-    return found
-
-
-def personal(
-    confidences: Sequence[Mapping[str, float]], views: Views, policy: CandidatePolicy
-) -> list[tuple[Rows, Amounts]]:
+def personal(tastes: Tastes, views: Views, policy: CandidatePolicy) -> list[tuple[Rows, Amounts]]:
     """For each user the items that suit their own vector, folded in anew: rows and scores, none without a vector.
 
     Each user's are the same whoever else is asked for; many at once cost less, as the index is read once for several.
     """
-    found = [_NOBODY] * len(confidences)
+    n_users = len(tastes.n_items)
+    found = [_NOBODY] * n_users
     if views.factors is None:
         return found
-    vectors = [views.factors.fold_in(list(user.items())) for user in confidences]
+    bounds = tastes.known_bounds.tolist()
+    rows = views.factor_rows.back(tastes.known_rows)
+    vectors = [
+        views.factors.fold_in_rows(rows[begin:end], tastes.confidences[begin:end]) for begin, end in pairwise(bounds)
+    ]
     known = [place for place, vector in enumerate(vectors) if vector.any()]
     if known:
         best = views.factors.top_rows(np.stack([vectors[place] for place in known]), policy.from_factors)
-        for place, (rows, scores) in zip(known, best, strict=True):
-            found[place] = views.factor_rows.of(rows), scores
+        for place, (of_user, scores) in zip(known, best, strict=True):
+            found[place] = views.factor_rows.of(of_user), scores
     return found
 
 
 def gather(
-    recent: Sequence[Recent],
+    tastes: Tastes,
     liked: Sequence[tuple[Rows, Amounts]],
+    seen: Sequence[Collection[int]],
     views: Views,
     policy: CandidatePolicy,
+    *,
+    most: int = EVERYTHING,
     popular: tuple[Rows, Amounts] | None = None,
     apart: int = 0,
 ) -> Candidates:
-    """Collect the candidates of some users; each one's are the same, to the last bit, whoever else is asked for.
+    """Collect what may be shown to some users; each one's is the same, to the last bit, whoever else is asked for.
 
     Parameters
     ----------
-    recent : for each user what `recent_items` found
-    liked : for each user what `personal` found
-    popular : what is popular among the items that may be shown; by default `Trends.top`
+    tastes, liked : of each user, see `recsys.tastes.tastes` and `personal`
+    seen : for each user hashes (`short_hash`) of the items that the user's own deeds keep out
+    most : how many candidates of a user are worth ranking, those with the most evidence
+    popular : what is popular among the items that may be shown; by default `Trends.popular`
     apart : places by which all but each user's newest item fall further behind
     """
     items = views.items
-    item_ids = [item_id for of_user in recent for item_id in of_user.item_ids]
-    own_ids = [item_id for of_user in recent for item_id in of_user.own]
-    places = np.array([place for of_user in recent for place in range(len(of_user.item_ids))], dtype=np.intp)
-    n_session = np.array([of_user.n_session for of_user in recent], dtype=np.intp)
-    newest, latest = np.flatnonzero(places < policy.content_items), np.flatnonzero(places < FOLLOWED)
-    behind = places + apart * (places > 0)
-    rows = items.rows(item_ids)
-    partners, cosines = views.trends.partners(rows)
-    following, steps = views.trends.following(rows[latest])
-    alike, similarities = views.neighbour_rows.of([item_ids[entry] for entry in newest.tolist()], rows[newest])
-    given = Given(
-        _bounds([len(of_user) for of_user, _ in liked]),
+    together = views.trends.brought_up(tastes.recent_rows)
+    alike = views.neighbour_rows.brought_up(tastes, policy.content_items)
+    behind = np.arange(policy.recent_items + 1)
+    behind[1:] += apart
+    sources = Sources(
+        _bounds([of_user for of_user, _ in liked]),
         np.concatenate([of_user for of_user, _ in liked]),
         np.concatenate([amounts for _, amounts in liked]),
-        _bounds([len(of_user.item_ids) for of_user in recent]),
-        rows,
-        n_session,
-        2.0 ** (behind / -policy.recency_half_life),
-        2.0 ** (behind / -(LONGER * policy.recency_half_life)),
-        partners,
-        cosines,
-        following,
-        steps,
+        *together,
+        alike,
         policy.content_items,
         policy.content_neighbours,
-        alike,
-        similarities,
-        _bounds([len(of_user.own) for of_user in recent]),
-        items.rows(own_ids),
-        np.array([n for of_user in recent for n in of_user.own.values()], dtype=np.float64),
+        2.0 ** (behind / -policy.recency_half_life),
+        2.0 ** (behind / -(LONGER * policy.recency_half_life)),
         *(popular or views.trends.popular(policy.from_trends)),
     )
-    bounds, merged, evidence, because = merge(given, items.scratch())
+    hidden = np.fromiter(chain.from_iterable(seen), np.uint64)
+    shown = Shown(items.visible, items.hashes, _bounds(seen), hidden)
+    found = merge(tastes, sources, shown, most, items.scratch())
     is_personal = [len(of_user) > 0 for of_user, _ in liked]
-    n_items = np.array([of_user.n_items for of_user in recent], dtype=np.intp)
-    return Candidates(bounds, merged, evidence, because, is_personal, n_items, n_session)
+    return Candidates(*found, is_personal, tastes.n_items, tastes.n_session)
 
 
-def _bounds(lengths: Sequence[int]) -> Rows:
-    return np.cumsum([0, *lengths], dtype=np.intp)
+def _bounds(lists: Sequence[Collection[int]] | Sequence[Rows]) -> Rows:
+    return np.cumsum([0, *map(len, lists)], dtype=np.intp)

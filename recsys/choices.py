@@ -2,11 +2,12 @@
 
 from typing import NamedTuple
 
-from recsys.candidates import Views, gather, personal, recent_items
+from recsys.candidates import Views, gather, personal
 from recsys.history import UserState
-from recsys.rank import WORTH_FEATURES, worth_ranking
+from recsys.rank import WORTH_FEATURES
 from recsys.ranker import Floats, contexts, features
 from recsys.refresh import RecommendPolicy
+from recsys.tastes import tastes
 from recsys.types import Rows
 
 
@@ -20,9 +21,8 @@ class Choices(NamedTuple):
 
 def choices(state: UserState, views: Views, policy: RecommendPolicy) -> Choices:
     """The candidates that `recsys.refresh.rank_for` orders for a user now."""
-    confidences = policy.confidence.confidences(state.history, state.watermark_ms)
-    recent = recent_items(state.history, confidences, policy.candidates)
-    gathered = gather([recent], personal([confidences], views, policy.candidates), views, policy.candidates)
-    candidates = worth_ranking(gathered, views.items, [state.seen], WORTH_FEATURES)
-    found = features(candidates.bounds, candidates.evidence, *views.trends.interest(candidates.rows))
+    of_user = tastes([state], views.items, policy.confidence, policy.candidates.limits)
+    liked = personal(of_user, views, policy.candidates)
+    candidates = gather(of_user, liked, [state.seen], views, policy.candidates, most=WORTH_FEATURES)
+    found = features(candidates.bounds, candidates.rows, candidates.evidence, views.trends.interest)
     return Choices(candidates.rows, found, contexts(candidates.n_items, candidates.n_session)[0])

@@ -2,6 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
 
 from recsys.events import ACTIONS, Action
 from recsys.history import Interaction
@@ -34,14 +38,19 @@ class ConfidencePolicy:
     weights: Mapping[Action, float] = field(default_factory=lambda: DEFAULT_WEIGHTS)
     half_life_rank: float = 10.0
     half_life_days: float = 60.0
-    _by_code: tuple[float, ...] = field(init=False, repr=False, default=())
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_by_code", tuple(float(self.weights.get(action, 0.0)) for action in ACTIONS))
+    @cached_property
+    def by_code(self) -> NDArray[np.float64]:
+        """The weight of each kind of action, by its code."""
+        return np.array([self.weights.get(action, 0.0) for action in ACTIONS])
 
     def weight(self, code: int) -> float:
         """The weight of a kind of action, by its code."""
-        return self._by_code[code]
+        return self._weights[code]
+
+    @cached_property
+    def _weights(self) -> tuple[float, ...]:
+        return tuple(self.by_code.tolist())
 
     def confidences(self, history: Sequence[Interaction], now_ms: int) -> dict[str, float]:
         """The confidence of each item of a history, newest first.
@@ -61,7 +70,7 @@ class ConfidencePolicy:
         rank_decay = 2.0 ** (-1.0 / self.half_life_rank)
         rank_weight = 1.0
         age_factor = -1.0 / (self.half_life_days * DAY_MS)
-        weights = self._by_code
+        weights = self._weights
         for item_id, action, ts_ms, value, _ in reversed(history):
             weight = weights[action]
             if weight:

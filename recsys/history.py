@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from recsys.deeds import DeedArray
 from recsys.errors import StateError
 from recsys.events import ACTION_CODE, Action, Click
 
@@ -26,7 +27,7 @@ class Interaction(NamedTuple):
     offset: int
 
 
-class UserState(msgspec.Struct, array_like=True):
+class UserState(msgspec.Struct, array_like=True, dict=True):
     """Everything that Freshet keeps of one user; a fold over exactly one partition of `clicks`.
 
     `history` rises in time; `events` maps hashes of recent event ids to their time, oldest arrival first; `seen` maps
@@ -45,6 +46,13 @@ class UserState(msgspec.Struct, array_like=True):
     trigger_event: str = ""
     trigger_offset: int = -1
     queries: list[str] = []
+
+    def deed_array(self, table: object) -> DeedArray:
+        """The history as an array, items by the rows of a table; kept for the next time, no part of the state."""
+        held: DeedArray | None = self.__dict__.get("deeds")
+        if held is None or held.history is not self.history or held.table is not table:
+            held = self.__dict__["deeds"] = DeedArray(self.history, table)
+        return held
 
 
 @dataclass(frozen=True)
@@ -90,7 +98,7 @@ def fold(state: UserState, click: Click, *, offset: int, epoch: int, watermark_m
         del state.events[next(iter(state.events))]
     if click.item_id and click.type is not Action.IMPRESSION:
         deed = Interaction(click.item_id, ACTION_CODE[click.type], click.ts_ms, click.value, offset)
-        _insert(state.history, deed, policy.size)
+        _insert(state, deed, policy.size)
     if click.type in policy.seen:
         for item_id in click.items or (click.item_id,):
             _mark_seen(state.seen, short_hash(item_id), click.ts_ms)
@@ -101,14 +109,19 @@ def fold(state: UserState, click: Click, *, offset: int, epoch: int, watermark_m
     return True
 
 
-def _insert(history: list[Interaction], interaction: Interaction, size: int) -> None:
+def _insert(state: UserState, interaction: Interaction, size: int) -> None:
     """Keep the history rising in time: a late event takes its own place, after those of the same time."""
+    history = state.history
     place = len(history)
     while place and history[place - 1].ts_ms > interaction.ts_ms:
         place -= 1
+    if place < len(history):
+        state.__dict__.pop("deeds", None)
     history.insert(place, interaction)
     if len(history) > size:
         del history[0]
+        if (held := state.__dict__.get("deeds")) is not None:
+            held.dropped()
 
 
 def _mark_seen(seen: dict[int, int], item: int, ts_ms: int) -> None:

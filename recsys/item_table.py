@@ -10,6 +10,7 @@ from recsys.ids import ItemIds
 from recsys.types import ItemId, Rows
 
 NO_GROUP = 0
+UNKNOWN = -1
 
 
 class ItemTable:
@@ -118,16 +119,32 @@ class ItemTable:
 
 
 class RowMap:
-    """Rows of an `ItemTable` for the rows of another append-only list of items."""
+    """Rows of an `ItemTable` for the rows of another append-only list of items, and the other way round."""
 
     def __init__(self, items: ItemTable, ids: ItemIds) -> None:
         self._items, self._ids = items, ids
         self._rows = items.rows(list(ids))
+        self._back = np.full(0, UNKNOWN, dtype=np.intp)
+        self._mapped_back = 0
 
     def of(self, rows: Rows) -> Rows:
         """The table's rows, in the order given."""
+        self._look()
+        return self._rows[rows]
+
+    def back(self, rows: Rows) -> Rows:
+        """The list's rows for the table's, in the order given; `UNKNOWN` for an item that is not in the list."""
+        self._look()
+        if len(self._back) < len(self._items.ids):
+            added = max(len(self._back), len(self._items.ids) - len(self._back))
+            self._back = np.concatenate((self._back, np.full(added, UNKNOWN, dtype=np.intp)))
+        if self._mapped_back < len(self._rows):
+            self._back[self._rows[self._mapped_back :]] = np.arange(self._mapped_back, len(self._rows))
+            self._mapped_back = len(self._rows)
+        return self._back[rows]
+
+    def _look(self) -> None:
         known = len(self._rows)
         if known < len(self._ids):
             new = self._items.rows([self._ids[row] for row in range(known, len(self._ids))])
             self._rows = np.concatenate((self._rows, new))
-        return self._rows[rows]

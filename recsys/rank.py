@@ -1,6 +1,6 @@
 """Candidates -> an ordered list: scored, filtered, one variant of a group, cut to k, each with its reason."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from recsys.candidates import Candidates, Views
 from recsys.compiled import compiled
 from recsys.events import ListItem, Reason
-from recsys.evidence import CONTENT, TOGETHER, Amounts
+from recsys.evidence import CONTENT, TOGETHER, Amounts, unhidden
 from recsys.item_table import NO_GROUP, ItemTable
 from recsys.list_rules import ListRules, RoomLeft, arranged
-from recsys.ranker import N_SOURCES, RankerWeights, contexts, features, strongest
+from recsys.ranker import RankerWeights, contexts
 from recsys.shop_rules import pinned
 from recsys.types import Rows
 
@@ -55,13 +55,18 @@ class Ranked:
     """What ordered it, where that is a variant's own choice."""
 
 
+def most_worth_ranking(n: int) -> int:
+    """Candidates of a user that are put in order for a list of n: those with the most evidence."""
+    return max(WORTH_FEATURES, 3 * n)
+
+
 def rank(
     candidates: Candidates,
     views: Views,
     policy: BlendPolicy,
     *,
     n: int,
-    seen: Sequence[Mapping[int, int]],
+    seen: Sequence[Collection[int]],
     ranker: RankerWeights | None = None,
     allow: Filter | None = None,
     exclude: Collection[str] = (),
@@ -71,8 +76,9 @@ def rank(
 
     Parameters
     ----------
+    candidates : what `gather` collected; all of it where `allow` or `exclude` may let few pass
+    seen : as for `gather`
     ranker : None: the fixed blend of `policy`
-    seen : for each user hashes (`short_hash`) of the items that the user's own deeds keep out
     allow : a further condition, such as a category
     exclude : item ids to leave out
     rules : what a whole list must be; with a filter, any number of a category and brand
@@ -83,17 +89,13 @@ def rank(
         Equal scores are ordered by the hash of the item id, so that the same evidence gives the same list everywhere.
     """
     items = views.items
-    is_narrow = allow is not None or bool(exclude)
-    candidates = worth_ranking(candidates, items, seen, None if is_narrow else max(WORTH_FEATURES, 3 * n))
     rows, bounds = candidates.rows, candidates.bounds
     if ranker is None:
         weights = np.array([policy.factors, policy.together, policy.content, policy.popularity])
-        evidence = np.ascontiguousarray(candidates.evidence[:, :N_SOURCES])
-        scores, sources = _blend(bounds, evidence, weights)
+        scores, sources = _blend(bounds, candidates.evidence, weights)
     else:
-        given = features(bounds, candidates.evidence, *views.trends.interest(rows))
-        rows_of_weights = contexts(candidates.n_items, candidates.n_session)
-        scores, sources = ranker.score(bounds, given, rows_of_weights)
+        weighted = contexts(candidates.n_items, candidates.n_session)
+        scores, sources = ranker.score(bounds, rows, candidates.evidence, views.trends.interest, weighted)
     traits = views.traits
     if traits is not None and rules.weighs:
         scores = scores * traits.factors(rows)
@@ -101,11 +103,11 @@ def rank(
         rules = replace(rules, most_per_category=0, most_per_brand=0)
     arranges = traits is not None and rules.arranges
     scores = scores.round(SCORE_DIGITS)
-    is_plain = not is_narrow and not items.groups[rows].any()
+    is_plain = allow is None and not exclude and not items.groups[rows].any()
     most = n if is_plain and not arranges else len(rows)
     ordered = _in_order(bounds, scores, items.hashes[rows], most)
     lists = []
-    for places, known, strategy in zip(ordered, seen, _strategies(candidates), strict=True):
+    for user, places in enumerate(ordered):
         best = places[places >= 0]
         if not is_plain:
             best = _choose(rows, best, items, most if arranges else n, allow, exclude)
@@ -118,31 +120,11 @@ def rank(
         ]
         if len(ranked) < n:
             room = RoomLeft(rows[best], traits, rules) if traits is not None and arranges else None
-            ranked += _newest(ranked, items, n, known, allow, exclude, room)
+            ranked += _newest(ranked, items, n, seen[user], allow, exclude, room)
         if rules.pins:
-            ranked = pinned(ranked, rules.pins, items, _passes(items, known, allow, exclude), n)
-        lists.append(Ranked(strategy, tuple(ranked)))
+            ranked = pinned(ranked, rules.pins, items, _passes(items, seen[user], allow, exclude), n)
+        lists.append(Ranked(_strategy(candidates, user), tuple(ranked)))
     return lists
-
-
-def worth_ranking(
-    candidates: Candidates, items: ItemTable, seen: Sequence[Mapping[int, int]], most: int | None
-) -> Candidates:
-    """The candidates that may be shown; of each user's the `most` with the most evidence, where that is a number."""
-    bounds, rows = candidates.bounds, candidates.rows
-    shown = items.visible[rows]
-    for user, known in enumerate(seen):
-        if known:
-            own = slice(bounds[user], bounds[user + 1])
-            shown[own] &= unseen(rows[own], items, known)
-    kept_bounds, places = strongest(bounds, candidates.evidence, shown, len(rows) if most is None else most)
-    return replace(
-        candidates,
-        bounds=kept_bounds,
-        rows=rows[places],
-        evidence=candidates.evidence[places],
-        because=candidates.because[places],
-    )
 
 
 @compiled
@@ -155,7 +137,7 @@ def _blend(bounds: Rows, evidence: NDArray[np.float64], weights: Amounts) -> tup
     strongest : ndarray of intp, shape (n,)
         The source that adds most to each score.
     """
-    n_users, n_sources = len(bounds) - 1, evidence.shape[1]
+    n_users, n_sources = len(bounds) - 1, len(weights)
     highest = np.zeros((n_users, n_sources))
     scores = np.zeros(len(evidence))
     strongest = np.zeros(len(evidence), dtype=np.intp)
@@ -207,32 +189,10 @@ def _in_order(bounds: Rows, scores: Amounts, hashes: NDArray[np.uint64], most: i
     return ordered
 
 
-def unseen(rows: Rows, items: ItemTable, seen: Mapping[int, int]) -> NDArray[np.bool_]:
+def unseen(rows: Rows, items: ItemTable, seen: Collection[int]) -> NDArray[np.bool_]:
     """Which rows are none of those that the user's own deeds keep out."""
-    known = np.fromiter(seen, dtype=np.uint64, count=len(seen))
-    found: NDArray[np.bool_] = _unseen(items.hashes[rows], known)
-    return found
-
-
-@compiled
-def _unseen(hashes: NDArray[np.uint64], known: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """Which hashes are none of the known ones, by a table of twice their number and more."""
-    size = 16
-    while size < 2 * len(known):
-        size *= 2
-    mask = np.uint64(size - 1)
-    table, taken = np.zeros(size, dtype=np.uint64), np.zeros(size, dtype=np.bool_)
-    for one in known:
-        slot = one & mask
-        while taken[slot] and table[slot] != one:
-            slot = (slot + np.uint64(1)) & mask
-        table[slot], taken[slot] = one, True
-    found = np.ones(len(hashes), dtype=np.bool_)
-    for place in range(len(hashes)):
-        slot = hashes[place] & mask
-        while taken[slot] and table[slot] != hashes[place]:
-            slot = (slot + np.uint64(1)) & mask
-        found[place] = not taken[slot]
+    found = np.ones(len(rows), dtype=np.bool_)
+    unhidden(rows, items.hashes, np.fromiter(seen, np.uint64, len(seen)), found)
     return found
 
 
@@ -258,7 +218,7 @@ def _choose(rows: Rows, order: Rows, items: ItemTable, n: int, allow: Filter | N
 
 
 def _passes(
-    items: ItemTable, seen: Mapping[int, int], allow: Filter | None, exclude: Collection[str]
+    items: ItemTable, seen: Collection[int], allow: Filter | None, exclude: Collection[str]
 ) -> Callable[[str], bool]:
     """Whether an item may be in a list at all."""
 
@@ -281,23 +241,20 @@ def _reasons(sources: Rows, because: Rows, items: ItemTable) -> list[Reason]:
     return [named[row] if row >= 0 else _PLAIN[source] for row, source in zip(viewed, sources.tolist(), strict=True)]
 
 
-def _strategies(candidates: Candidates) -> list[str]:
-    """How personal each user's list is."""
-    found = []
-    for user, is_personal in enumerate(candidates.is_personal):
-        own = candidates.evidence[candidates.bounds[user] : candidates.bounds[user + 1]]
-        together, content = (own[:, column].max(initial=0.0) for column in (TOGETHER, CONTENT))
-        found.append(
-            "personal" if is_personal else "session" if together > 0 else "similar" if content > 0 else "trending"
-        )
-    return found
+def _strategy(candidates: Candidates, user: int) -> str:
+    """How personal a user's list is."""
+    if candidates.is_personal[user]:
+        return "personal"
+    own = candidates.evidence[candidates.bounds[user] : candidates.bounds[user + 1]]
+    together, content = (own[:, column].max(initial=0.0) for column in (TOGETHER, CONTENT))
+    return "session" if together > 0 else "similar" if content > 0 else "trending"
 
 
 def _newest(
     shown: list[ListItem],
     items: ItemTable,
     n: int,
-    seen: Mapping[int, int],
+    seen: Collection[int],
     allow: Filter | None,
     exclude: Collection[str],
     room: RoomLeft | None = None,

@@ -5,6 +5,7 @@ weight is the sum of one for everybody, one for users with about as long a histo
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,6 @@ from recsys.evidence import (
     FACTORS,
     LONG,
     MOST,
-    N_COLUMNS,
     NEWEST,
     NEXT,
     OWN,
@@ -64,6 +64,9 @@ _SCALED = np.array([column for _, column, _ in _COLUMNS], dtype=np.intp)
 _PLAIN = np.array([column for _, column, _ in _UNSCALED], dtype=np.intp)
 BEND = 0.05
 """A scaled amount of this much counts half in a bent feature."""
+N_LEVELS = 3
+COUNT, LOG_COUNT = N_LEVELS, N_LEVELS + 1
+"""Columns of `recsys.trends.Trends.interest` after the levels."""
 FLOOR = 16.0
 """Popularity is told apart down to 2^-16 of the most popular candidate's."""
 LENGTHS = (0, 1, 4, 9, 29)
@@ -83,125 +86,107 @@ def contexts(n_items: Rows, n_session: Rows) -> Rows:
     return np.stack((by_length, by_session), axis=1).astype(np.intp)
 
 
-@compiled
-def strongest(bounds: Rows, evidence: Floats, shown: NDArray[np.bool_], most: int) -> tuple[Rows, Rows]:
-    """Places of the candidates that are worth features: of each user those with the largest sum of scaled evidence.
+class _Columns(NamedTuple):
+    """Which columns of the evidence the features are made of."""
 
-    Parameters
-    ----------
-    shown : which may be in a list at all
-    most : how many of a user at most; of equal ones the first, so it takes those with the last's sum beyond it, too
+    scaled: Rows
+    plain: Rows
 
-    Returns
-    -------
-    bounds : shape (n_users + 1,)
-    places : ndarray of intp, in their order
-    """
-    n_users = len(bounds) - 1
-    kept_bounds = np.zeros(n_users + 1, dtype=np.intp)
-    places = np.empty(len(evidence), dtype=np.intp)
-    sums = np.zeros(len(evidence))
-    scale = np.zeros(N_COLUMNS)
-    n = 0
-    for user in range(n_users):
-        scale[:] = 0.0
-        first = n
-        for place in range(bounds[user], bounds[user + 1]):
-            if shown[place]:
-                places[n], n = place, n + 1
-                for column in range(N_COLUMNS):
-                    scale[column] = max(scale[column], evidence[place, column])
-        if n - first > most:
-            for column in range(N_COLUMNS):
-                scale[column] = 1.0 / scale[column] if scale[column] > 0.0 else 0.0
-            for at in range(first, n):
-                total = 0.0
-                for column in range(N_COLUMNS):
-                    total += evidence[places[at], column] * scale[column]
-                sums[at] = total
-            least = np.partition(sums[first:n], n - first - most)[n - first - most]
-            kept = first
-            for at in range(first, n):
-                if sums[at] >= least:
-                    places[kept] = places[at]
-                    kept += 1
-            n = kept
-        kept_bounds[user + 1] = n
-    return kept_bounds, places[:n].copy()
+
+_OF = _Columns(_SCALED, _PLAIN)
 
 
 @compiled
-def _features(
-    bounds: Rows, evidence: Floats, levels: Floats, touched: Floats, scaled_columns: Rows, plain_columns: Rows
-) -> Floats:
-    n_scaled, n_plain, n_levels = len(scaled_columns), len(plain_columns), len(levels)
-    found = np.zeros((len(evidence), 2 * n_scaled + n_plain + 2 * n_levels + 2))
-    scale = np.zeros(n_scaled)
-    highest = np.zeros(n_levels)
-    for user in range(len(bounds) - 1):
-        scale[:], highest[:], most = 0.0, -np.inf, 1.0
-        for place in range(bounds[user], bounds[user + 1]):
-            most = max(most, touched[place])
-            for at in range(n_scaled):
-                scale[at] = max(scale[at], evidence[place, scaled_columns[at]])
-            for level in range(n_levels):
-                highest[level] = max(highest[level], levels[level, place])
+def _describe(rows: Rows, evidence: Floats, interest: Floats, columns: _Columns, found: Floats) -> None:
+    """The features of one user's candidates."""
+    n_scaled, n_plain = len(columns.scaled), len(columns.plain)
+    scale, highest = np.zeros(n_scaled), np.full(interest.shape[1], -np.inf)
+    for place in range(len(rows)):
         for at in range(n_scaled):
-            scale[at] = 1.0 / scale[at] if scale[at] > 0.0 else 0.0
-        for place in range(bounds[user], bounds[user + 1]):
-            of = found[place]
-            for at in range(n_scaled):
-                amount = max(0.0, evidence[place, scaled_columns[at]]) * scale[at]
-                of[2 * at], of[2 * at + 1] = amount, amount * (1.0 + BEND) / (amount + BEND)
-            start = 2 * n_scaled
-            for at in range(n_plain):
-                of[start + at] = min(2.0, max(0.0, evidence[place, plain_columns[at]]))
-            start += n_plain
-            for level in range(n_levels):
-                below = highest[level] - levels[level, place]
-                if below < FLOOR:  # not so where there is none: its level is -inf
-                    of[start + 2 * level], of[start + 2 * level + 1] = 2.0**-below, 1.0 - below / FLOOR
-            start += 2 * n_levels
-            of[start], of[start + 1] = touched[place] / most, np.log1p(touched[place]) / np.log1p(most)
+            scale[at] = max(scale[at], evidence[place, columns.scaled[at]])
+        for at in range(len(highest)):
+            highest[at] = max(highest[at], interest[rows[place], at])
+    for at in range(n_scaled):
+        scale[at] = 1.0 / scale[at] if scale[at] > 0.0 else 0.0
+    most, most_log = max(1.0, highest[COUNT]), max(np.log(2.0), highest[LOG_COUNT])
+    for place in range(len(rows)):
+        of, own = found[place], interest[rows[place]]
+        for at in range(n_scaled):
+            amount = max(0.0, evidence[place, columns.scaled[at]]) * scale[at]
+            of[2 * at], of[2 * at + 1] = amount, amount * (1.0 + BEND) / (amount + BEND)
+        start = 2 * n_scaled
+        for at in range(n_plain):
+            of[start + at] = min(2.0, max(0.0, evidence[place, columns.plain[at]]))
+        start += n_plain
+        for level in range(N_LEVELS):
+            below = highest[level] - own[level]
+            near = below < FLOOR  # not so where there is none: its level is -inf
+            of[start + 2 * level] = 2.0**-below if near else 0.0
+            of[start + 2 * level + 1] = 1.0 - below / FLOOR if near else 0.0
+        start += 2 * N_LEVELS
+        of[start], of[start + 1] = own[COUNT] / most, own[LOG_COUNT] / most_log
+
+
+@compiled
+def _features(bounds: Rows, rows: Rows, evidence: Floats, interest: Floats, columns: _Columns) -> Floats:
+    found = np.empty((len(rows), N_FEATURES))
+    for user in range(len(bounds) - 1):
+        begin, end = bounds[user], bounds[user + 1]
+        _describe(rows[begin:end], evidence[begin:end], interest, columns, found[begin:end])
     return found
 
 
-def features(bounds: Rows, evidence: Floats, levels: Floats, touched: Floats) -> Floats:
+def features(bounds: Rows, rows: Rows, evidence: Floats, interest: Floats) -> Floats:
     """Features of all candidates, each user's by themselves.
 
     Parameters
     ----------
-    bounds, evidence : see `recsys.candidates.Candidates`
-    levels, touched : see `recsys.trends.Trends.interest`
+    bounds, rows, evidence : see `recsys.candidates.Candidates`
+    interest : see `recsys.trends.Trends.interest`
 
     Returns
     -------
     ndarray of float64, shape (n, N_FEATURES)
         Between 0 and 2.
     """
-    found: Floats = _features(bounds, evidence, levels, touched, _SCALED, _PLAIN)
+    found: Floats = _features(bounds, rows, evidence, interest, _OF)
     return found
 
 
 @compiled
-def _linear(bounds: Rows, given: Floats, table: Floats, rows: Rows, sources: Rows) -> tuple[Floats, Rows]:
-    scores = np.zeros(len(given))
-    best_source = np.zeros(len(given), dtype=np.intp)
-    parts = np.zeros(N_SOURCES)
-    for user in range(len(bounds) - 1):
-        weights = table[0] + table[rows[user, 0]] + table[rows[user, 1]]
+def _linear(
+    bounds: Rows,
+    rows: Rows,
+    evidence: Floats,
+    interest: Floats,
+    columns: _Columns,
+    table: Floats,
+    weighted: Rows,
+    sources: Rows,
+) -> tuple[Floats, Rows]:
+    n_users, most_rows = len(bounds) - 1, 0
+    for user in range(n_users):
+        most_rows = max(most_rows, bounds[user + 1] - bounds[user])
+    scores = np.zeros(len(rows))
+    best_source = np.zeros(len(rows), dtype=np.intp)
+    # One user's features at a time: they stay in the processor's cache.
+    parts, given = np.zeros(N_SOURCES), np.empty((most_rows, N_FEATURES))
+    for user in range(n_users):
+        begin, end = bounds[user], bounds[user + 1]
+        _describe(rows[begin:end], evidence[begin:end], interest, columns, given)
+        weights = table[0] + table[weighted[user, 0]] + table[weighted[user, 1]]
         best = -np.inf
-        for place in range(bounds[user], bounds[user + 1]):
+        for place in range(begin, end):
             parts[:] = 0.0
-            for feature in range(given.shape[1]):
-                parts[sources[feature]] += given[place, feature] * weights[feature]
+            for feature in range(N_FEATURES):
+                parts[sources[feature]] += given[place - begin, feature] * weights[feature]
             most = -np.inf
             for source in range(N_SOURCES):
                 scores[place] += parts[source]
                 if parts[source] > most:
                     most, best_source[place] = parts[source], source
             best = max(best, scores[place])
-        for place in range(bounds[user], bounds[user + 1]):
+        for place in range(begin, end):
             scores[place] = 1.0 / (1.0 + best - scores[place])
     return scores, best_source
 
@@ -219,13 +204,15 @@ class RankerWeights:
     table: Floats
     version: str
 
-    def score(self, bounds: Rows, given: Floats, rows: Rows) -> tuple[Floats, Rows]:
+    def score(
+        self, bounds: Rows, rows: Rows, evidence: Floats, interest: Floats, weighted: Rows
+    ) -> tuple[Floats, Rows]:
         """Scores between 0 and 1, the best candidate's of each user being 1; and the source that adds most to each.
 
         Parameters
         ----------
-        bounds, given : see `features`
-        rows : see `contexts`
+        bounds, rows, evidence, interest : see `features`
+        weighted : see `contexts`
         """
-        found: tuple[Floats, Rows] = _linear(bounds, given, self.table, rows, _SOURCES)
+        found: tuple[Floats, Rows] = _linear(bounds, rows, evidence, interest, _OF, self.table, weighted, _SOURCES)
         return found

@@ -7,7 +7,7 @@ from hashlib import blake2b
 
 import msgspec
 
-from recsys.candidates import CandidatePolicy, Views, gather, personal, recent_items
+from recsys.candidates import EVERYTHING, CandidatePolicy, Views, gather, personal
 from recsys.confidence import ConfidencePolicy
 from recsys.counts import PartitionTrends, TrendsPolicy
 from recsys.events import Click, ModelVersions, RecommendationList, Trigger
@@ -15,9 +15,10 @@ from recsys.experiments import Experiment
 from recsys.history import HistoryPolicy, UserState, fold
 from recsys.item_table import ItemTable
 from recsys.list_rules import ItemTraits, ListRules
-from recsys.rank import BlendPolicy, Filter, Ranked, rank
+from recsys.rank import BlendPolicy, Filter, Ranked, most_worth_ranking, rank
 from recsys.ranker import BLEND, VERSION, RankerWeights
 from recsys.ranker_weights import LEARNED
+from recsys.tastes import Tastes, tastes
 from recsys.versions import Version
 
 CONTEXT_APART = 4
@@ -149,16 +150,22 @@ def rank_for(
     allow : a further condition on items, such as a category
     context_item : the item whose page the user looks at; never in the list itself
     """
-    confidences = policy.confidence.confidences(state.history, state.watermark_ms)
-    liked = personal([confidences], views, policy.candidates)
-    recent = recent_items(state.history, confidences, policy.candidates, context_item)
+    of_user = tastes([state], views.items, policy.confidence, policy.candidates.limits, context_item)
     # Few of what is popular everywhere may pass a filter, such as a small category.
     popular = views.trends.top_among(allow, policy.candidates.from_trends) if allow is not None else None
-    apart = CONTEXT_APART if context_item else 0
-    candidates = gather([recent], liked, views, policy.candidates, popular, apart)
     if context_item:
         exclude = {context_item, *exclude}
-    (ranked,) = rank(
+    candidates = gather(
+        of_user,
+        personal(of_user, views, policy.candidates),
+        [state.seen],
+        views,
+        policy.candidates,
+        most=EVERYTHING if allow is not None or exclude else most_worth_ranking(n),
+        popular=popular,
+        apart=CONTEXT_APART if context_item else 0,
+    )
+    ranked = rank(
         candidates,
         views,
         policy.blend,
@@ -169,7 +176,7 @@ def rank_for(
         exclude=exclude,
         rules=policy.rules,
     )
-    return _named(ranked, recent.item_ids, views, policy)
+    return _named(ranked, of_user, views, policy)[0]
 
 
 def rank_for_each(states: Sequence[UserState], views: Views, policy: RecommendPolicy, *, n: int) -> list[Ranked]:
@@ -177,22 +184,17 @@ def rank_for_each(states: Sequence[UserState], views: Views, policy: RecommendPo
 
     Each step is done for many before the next, so its code and data stay in the processor's cache.
     """
-    confidences = [policy.confidence.confidences(state.history, state.watermark_ms) for state in states]
-    liked = personal(confidences, views, policy.candidates)
-    recent = [
-        recent_items(state.history, known, policy.candidates) for state, known in zip(states, confidences, strict=True)
-    ]
     at_once = max(1, min(USERS_AT_ONCE, SCRATCH_CELLS // max(1, len(views.items.ids))))
     ranked: list[Ranked] = []
     for start in range(0, len(states), at_once):
-        some = slice(start, start + at_once)
-        candidates = gather(recent[some], liked[some], views, policy.candidates)
-        seen = [state.seen for state in states[some]]
+        some = states[start : start + at_once]
+        seen = [state.seen for state in some]
+        of_users = tastes(some, views.items, policy.confidence, policy.candidates.limits)
+        liked = personal(of_users, views, policy.candidates)
+        candidates = gather(of_users, liked, seen, views, policy.candidates, most=most_worth_ranking(n))
         weights = policy.weights(views)
         best = rank(candidates, views, policy.blend, n=n, seen=seen, ranker=weights, rules=policy.rules)
-        ranked += [
-            _named(one, of_user.item_ids, views, policy) for one, of_user in zip(best, recent[some], strict=True)
-        ]
+        ranked += _named(best, of_users, views, policy)
     return ranked
 
 
@@ -210,10 +212,16 @@ def rank_for_users(states: Mapping[str, UserState], views: Views, policy: Recomm
     return [ranked[user_id] for user_id in states]
 
 
-def _named(ranked: Ranked, recent: Sequence[str], views: Views, policy: RecommendPolicy) -> Ranked:
-    name = views.neighbour_rows.name(recent[: policy.candidates.content_items])
+def _named(ranked: Sequence[Ranked], of_users: Tastes, views: Views, policy: RecommendPolicy) -> list[Ranked]:
+    """Lists that name the content neighbours they were made with."""
+    begins, ends = of_users.recent_bounds[:-1].tolist(), of_users.recent_bounds[1:].tolist()
+    compared = policy.candidates.content_items
     ranker = policy.ranker_name(views) if policy.variant else ""
-    return Ranked(ranked.strategy, ranked.items, name, policy.variant, ranker)
+    recent = [of_users.recent_rows[at : min(at + compared, end)] for at, end in zip(begins, ends, strict=True)]
+    return [
+        Ranked(one.strategy, one.items, views.neighbour_rows.name(rows), policy.variant, ranker)
+        for one, rows in zip(ranked, recent, strict=True)
+    ]
 
 
 def make_list(

@@ -1,6 +1,6 @@
 """Rows related to rows, as arrays: what goes with ten items is one indexing, not ten look-ups."""
 
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,14 @@ from recsys.types import Rows
 Array = TypeVar("Array", NDArray[np.int32], NDArray[np.float32])
 NOTHING = 0
 """The slot of every row that nothing is known of."""
+
+
+class Stored(NamedTuple):
+    """What is related to every row, for compiled loops: row r's stand in `rows[slots[r]]` and `amounts[slots[r]]`."""
+
+    slots: NDArray[np.int32]
+    rows: NDArray[np.int32]
+    amounts: NDArray[np.float32]
 
 
 class RelatedRows:
@@ -51,6 +59,12 @@ class RelatedRows:
         self._slots[without] = np.arange(self._n_slots, needed)
         self._n_slots = needed
         return self._slots[rows]
+
+    def stored(self, n_rows: int) -> Stored:
+        """All of it, for rows below `n_rows`; good until the next `put`."""
+        if len(self._slots) < n_rows:
+            self._slots = _longer(self._slots, n_rows)
+        return Stored(self._slots, self._rows, self._amounts)
 
     def of(self, rows: Rows) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """What is related to some rows: int32 and float32, shape (len(rows), width); an amount of 0 is no entry."""

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.candidates import Views, recent_items
+from recsys.candidates import Views
 from recsys.catalogue import Catalogue
 from recsys.history import UserState
 from recsys.refresh import RecommendPolicy
 from recsys.search import SearchHit, SearchQuery
+from recsys.tastes import tastes
+from recsys.types import Rows
 from recsys.words import names_of
 
 FEATURES = ("taste", "had", "together", "popularity", "new", "price")
@@ -101,8 +103,8 @@ def features(hits: Sequence[SearchHit], state: UserState, evidence: Evidence) ->
     confidences = policy.confidence.confidences(state.history, state.watermark_ms)
     made[:, 0] = _taste(item_ids, confidences, views)
     made[:, 1] = [confidences.get(item_id, 0.0) > 0 for item_id in item_ids]
-    recent = recent_items(state.history, confidences, policy.candidates)
-    made[:, 2] = _together(item_ids, recent.item_ids, views)
+    known = tastes([state], views.items, policy.confidence, policy.candidates.limits)
+    made[:, 2] = _together(item_ids, known.recent_rows, views)
     made[:, 3] = _popularity(item_ids, views)
     made[:, 4] = [_newness(item_id, catalogue, evidence.now_ms) for item_id in item_ids]
     made[:, 5] = _price_fit(item_ids, confidences, catalogue)
@@ -117,12 +119,12 @@ def _taste(item_ids: Sequence[str], confidences: Mapping[str, float], views: Vie
     return np.clip(views.factors.scores(vector, item_ids), 0, 1)
 
 
-def _together(item_ids: Sequence[str], recent: Sequence[str], views: Views) -> NDArray[np.float32]:
+def _together(item_ids: Sequence[str], recent: Rows, views: Views) -> NDArray[np.float32]:
     """How often each goes together with the recent item that it goes with most."""
     found = np.zeros(len(item_ids), dtype=np.float32)
-    if not recent:
+    if not len(recent):
         return found
-    related, cosines = views.trends.partners(views.items.rows(recent))
+    related, cosines = views.trends.partners(recent)
     rows = views.items.rows(item_ids)
     order = np.argsort(rows)
     places = order[np.minimum(np.searchsorted(rows, related, sorter=order), len(rows) - 1)]
@@ -133,7 +135,8 @@ def _together(item_ids: Sequence[str], recent: Sequence[str], views: Views) -> N
 
 def _popularity(item_ids: Sequence[str], views: Views) -> NDArray[np.float32]:
     """Beside the most popular of them, by orders of magnitude."""
-    (levels, *_), _ = views.trends.interest(views.items.rows(item_ids))
+    rows = views.items.rows(item_ids)
+    levels = views.trends.interest[rows, 0]
     highest = levels.max(initial=-np.inf)
     if highest == -np.inf:
         return np.zeros(len(item_ids), dtype=np.float32)

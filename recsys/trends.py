@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
-from math import inf, log2, sqrt
+from math import inf, log1p, log2, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from recsys.compiled import compiled
 from recsys.counts import DAY_MS, ItemTrend, PartitionTrends, TrendsPolicy
 from recsys.item_table import ItemTable
-from recsys.related import RelatedRows
+from recsys.ranker import COUNT, N_LEVELS
+from recsys.related import RelatedRows, Stored
 from recsys.types import Rows
 
-N_LEVELS = 3
-"""Half-lives of popularity: the usual, the short and the long one."""
 LOOKED_THROUGH = 5_000
 """Popular items tried against a filter: some 10 ms at worst, where a narrow one lets hardly any pass."""
 WORKED_OUT_TOGETHER = 16
@@ -32,6 +31,14 @@ class _Part(NamedTuple):
     next: tuple[NDArray[np.int32], NDArray[np.float32]]
 
 
+class Together(NamedTuple):
+    """Which items go together and come after one another: sums, and the roots of counts that make cosines of them."""
+
+    partners: Stored
+    following: Stored
+    roots: NDArray[np.float64]
+
+
 class Trends:
     """The sum of all partitions' counts, for ranking, on the rows of an `ItemTable`.
 
@@ -43,10 +50,8 @@ class Trends:
         self._parts: dict[int, dict[int, _Part]] = {}
         """What each partition says of an item, by the item's row."""
         self._items = items
-        self._counts = np.zeros(1024)
         self._root_counts = np.ones(1024)
-        self._levels = np.full((N_LEVELS, 1024), -np.inf)
-        """Of each item log2(popularity) plus its time in half-lives: compares at any time, however long ago."""
+        self._interest = _nobodys(1024)
         half_lives = self.policy.half_life_days, self.policy.short_half_life_days, self.policy.long_half_life_days
         self._half_lives_ms = tuple(days * DAY_MS for days in half_lives)
         self._partners = RelatedRows(self.policy.partners)
@@ -69,10 +74,9 @@ class Trends:
         self._stale.add(row)
         self._make_room(row)
         n_touched = sum(part.n_touched for _, part in sorted(parts.items()))
-        self._counts[row] = n_touched
         self._root_counts[row] = sqrt(max(n_touched, 1.0))
-        for level in range(N_LEVELS):
-            self._levels[level, row] = self._level(parts, level)
+        levels = [self._level(parts, level) for level in range(N_LEVELS)]
+        self._interest[row] = *levels, n_touched, log1p(n_touched)
 
     def _as_rows(self, pairs: Mapping[str, float]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         amounts = np.fromiter(pairs.values(), dtype=np.float32, count=len(pairs))
@@ -90,7 +94,7 @@ class Trends:
 
     def count(self, row: int) -> float:
         """How often an item was touched, all partitions together."""
-        return float(self._counts[row]) if row < len(self._counts) else 0.0
+        return float(self._interest[row, COUNT]) if row < len(self._interest) else 0.0
 
     def partners(self, rows: Rows) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """The items most often together with each of some items.
@@ -113,7 +117,8 @@ class Trends:
         """The items most often touched after each of some items, as `partners`; shape (len(rows), policy.followers)."""
         return self._cosines(self._next, rows)
 
-    def _cosines(self, kept: RelatedRows, rows: Rows) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    def brought_up(self, rows: Rows) -> "Together":
+        """What `partners` and `following` give, for compiled loops, true of these rows until the next `put`."""
         stale = sorted(self._stale.intersection(rows.tolist()))
         self._stale.difference_update(stale)
         for start in range(0, len(stale), WORKED_OUT_TOGETHER):
@@ -121,9 +126,13 @@ class Trends:
             parts = [[part for _, part in sorted(self._parts[row].items())] for row in some]
             self._work_out(self._partners, some, [[part.pairs for part in of_row] for of_row in parts])
             self._work_out(self._next, some, [[part.next for part in of_row] for of_row in parts])
+        n_rows = len(self._items.ids)
+        self._make_room(n_rows - 1)
+        return Together(self._partners.stored(n_rows), self._next.stored(n_rows), self._root_counts)
+
+    def _cosines(self, kept: RelatedRows, rows: Rows) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        roots = self.brought_up(rows).roots
         related, amounts = kept.of(rows)
-        self._make_room(len(self._items.ids) - 1)
-        roots = self._root_counts
         cosines: NDArray[np.float64] = amounts / (roots[related] * roots[rows][:, None])
         return related, cosines
 
@@ -153,7 +162,7 @@ class Trends:
         self._popular.clear()
 
     def _strongest(self, level: int, limit: int) -> Rows:
-        levels = self._levels[level, : len(self._items.ids)]
+        levels = self._interest[: len(self._items.ids), level]
         rows = np.flatnonzero(levels > -np.inf)
         if len(rows) > limit:
             rows = rows[levels[rows] >= np.partition(levels[rows], -limit)[-limit]]
@@ -168,23 +177,20 @@ class Trends:
         ndarray of float64, shape (n,)
         """
         self._make_room(len(self._items.ids) - 1)
-        levels = self._levels[0, rows]
+        levels = self._interest[rows, 0]
         highest = levels.max(initial=-np.inf)
         relative: NDArray[np.float64] = np.exp2(levels - highest) if highest > -np.inf else np.zeros(len(rows))
         return relative
 
-    def interest(self, rows: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """How popular some items are.
+    @property
+    def interest(self) -> NDArray[np.float64]:
+        """How popular items are, by row; float64, shape (n, N_LEVELS + 2), n at least the number of items.
 
-        Returns
-        -------
-        levels : ndarray of float64, shape (N_LEVELS, n)
-            log2 of popularity on a scale for each half-life: the usual, the short, the long one; -inf for none.
-        counts : ndarray of float64, shape (n,)
-            How often each was touched.
+        Log2 of popularity on a scale for each half-life: the usual, the short, the long one, -inf for none; how often
+        the item was touched; and log(1 + that).
         """
         self._make_room(len(self._items.ids) - 1)
-        return np.ascontiguousarray(self._levels[:, rows]), self._counts[rows]
+        return self._interest
 
     def top(self, limit: int = 300) -> tuple[Rows, NDArray[np.float64]]:
         """The most popular items at the last refresh, strongest first: rows, and popularity relative to the first."""
@@ -205,7 +211,7 @@ class Trends:
     def top_among(self, allow: Callable[[str], bool], limit: int) -> tuple[Rows, NDArray[np.float64]]:
         """`top` among the visible items that pass a condition, found among the `LOOKED_THROUGH` most popular."""
         if self._ordered is None:
-            levels = self._levels[0]
+            levels = self._interest[:, 0]
             rows = np.flatnonzero(levels > -np.inf)
             self._ordered = rows[np.argsort(-levels[rows], kind="stable")][:LOOKED_THROUGH]
         items = self._items
@@ -214,11 +220,20 @@ class Trends:
         return found, self.popularity(found)
 
     def _make_room(self, row: int) -> None:
-        if row >= len(self._counts):
-            added = max(len(self._counts), row + 1 - len(self._counts))
-            self._counts = np.concatenate([self._counts, np.zeros(added)])
+        if row >= len(self._interest):
+            added = max(len(self._interest), row + 1 - len(self._interest))
             self._root_counts = np.concatenate([self._root_counts, np.ones(added)])
-            self._levels = np.concatenate([self._levels, np.full((N_LEVELS, added), -np.inf)], axis=1)
+            self._interest = np.concatenate([self._interest, _nobodys(added)])
+
+
+def _nobodys(n: int) -> NDArray[np.float64]:
+    """Interest in items that nobody touched.
+
+    Levels are log2(popularity) plus its time in half-lives: they compare at any time, however long ago.
+    """
+    rows = np.zeros((n, N_LEVELS + 2))
+    rows[:, :N_LEVELS] = -np.inf
+    return rows
 
 
 @compiled

@@ -163,13 +163,16 @@ class FactorModel:
         ndarray of float32, shape (n_factors,)
             All zeros when nothing of the history has factors.
         """
-        rows = self._ids.find([item_id for item_id, _ in history])
-        confidence = np.array([confidence for _, confidence in history], dtype=np.float32)
+        confidence = np.array([confidence for _, confidence in history])
+        return self.fold_in_rows(self._ids.find([item_id for item_id, _ in history]), confidence)
+
+    def fold_in_rows(self, rows: Rows, confidence: NDArray[np.float64]) -> Vector:
+        """`fold_in` for rows of `ids`, distinct but for -1, which stands for an item without factors."""
         known = rows >= 0
         if not known.all():
             rows, confidence = rows[known], confidence[known]
         outside = rows >= self._n_trained if len(self._ids) > self._n_trained else None
-        return self._equations.solve(self._index.rows[rows], confidence, outside)
+        return self._equations.solve(self._index.rows[rows], confidence.astype(np.float32), outside)
 
     def top(self, vector: Vector, k: int) -> tuple[Sequence[ItemId], Vector]:
         """The k items with the largest inner products, largest first, equal ones by rising row; scores in float32."""

@@ -1,7 +1,6 @@
 """Gathering on arrays gives what gathering one item at a time does, whatever the sources say."""
 
 from collections import defaultdict
-from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,12 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsys.candidates import LONGER, CandidatePolicy, Candidates, Views, gather, personal, recent_items
+from recsys.candidates import EVERYTHING, LONGER, CandidatePolicy, Candidates, Views, gather, personal
+from recsys.confidence import ConfidencePolicy
 from recsys.counts import ItemTrend, TrendsPolicy
 from recsys.evidence import FOLLOWED, N_COLUMNS, OWN_FADING
-from recsys.history import Interaction
+from recsys.history import Interaction, UserState, short_hash
 from recsys.ids import ItemIds
 from recsys.item_table import ItemTable
+from recsys.tastes import tastes
 from recsys.trends import Trends
 from tests.builders import NOON_MS
 
@@ -33,8 +34,8 @@ class Fixed:
         self.ids = ItemIds(reversed(scores))
         self._scores, self._nearest = scores, nearest
 
-    def fold_in(self, history):
-        return np.full(1, len(history), dtype=np.float32)
+    def fold_in_rows(self, rows, confidence):
+        return np.full(1, len(rows), dtype=np.float32)
 
     def top_rows(self, vectors, k):
         best = sorted(self._scores, key=lambda item: -self._scores[item])[:k]
@@ -112,7 +113,7 @@ LATER_MS = NOON_MS + 3 * POLICY.session_gap_ms
 
 
 def views_of(told: Fixed, pairs: dict[str, dict[str, float]]) -> Views:
-    items = ItemTable(ITEMS[:4])
+    items = ItemTable(ITEMS)
     trends = Trends(items, TrendsPolicy(partners=3, followers=2))
     for number, (item_id, partners) in enumerate(pairs.items()):
         following = {partner: amount / 2 for partner, amount in partners.items() if amount != 0.5}
@@ -123,20 +124,20 @@ def views_of(told: Fixed, pairs: dict[str, dict[str, float]]) -> Views:
     return Views(items, trends, told, told)
 
 
-def deeds(viewed: list[str], n_session: int) -> list[Interaction]:
-    """The last few deeds in a session of their own."""
+def state_of(viewed: list[str], n_session: int = 2) -> UserState:
+    """All that was viewed is liked alike; the last few deeds are in a session of their own."""
     times = [LATER_MS if place >= len(viewed) - n_session else NOON_MS for place in range(len(viewed))]
-    return [Interaction(item_id, 2, ts_ms, 1.0, 0) for item_id, ts_ms in zip(viewed, times, strict=True)]
+    history = [Interaction(item_id, 2, ts_ms, 1.0, 0) for item_id, ts_ms in zip(viewed, times, strict=True)]
+    return UserState(history=history, watermark_ms=LATER_MS)
 
 
-def gathered_for(histories: list[list[str]], views: Views, n_session: int = 2) -> Candidates:
-    """All items of all histories are liked alike."""
-    confidences = [dict.fromkeys(viewed, 2.0) for viewed in histories]
-    recent = [
-        recent_items(deeds(viewed, n_session), liked, POLICY)
-        for viewed, liked in zip(histories, confidences, strict=True)
-    ]
-    return gather(recent, personal(confidences, views, POLICY), views, POLICY)
+def gathered_for(
+    histories: list[list[str]], views: Views, n_session: int = 2, seen: tuple[str, ...] = (), most: int = EVERYTHING
+) -> Candidates:
+    states = [state_of(viewed, n_session) for viewed in histories]
+    found = tastes(states, views.items, ConfidencePolicy(), POLICY.limits)
+    hidden = [[short_hash(item_id) for item_id in seen]] * len(states)
+    return gather(found, personal(found, views, POLICY), hidden, views, POLICY, most=most)
 
 
 @settings(deadline=None)  # the first call compiles
@@ -176,25 +177,37 @@ def test_what_is_gathered_for_a_user_does_not_depend_on_the_others(histories, sc
         assert np.array_equal(together.because[own], alone.because)
 
 
-def test_the_item_looked_at_counts_as_the_newest():
-    history = [Interaction(item_id, 2, NOON_MS, 1.0, 0) for item_id in ("item-1", "item-2", "item-3")]
-    liked = {"item-1": 2.0, "item-2": -6.0, "item-3": 2.0}
+@settings(deadline=None)
+@given(viewed=a_history, hidden=st.sets(st.sampled_from(ITEMS)), seen=st.sets(st.sampled_from(ITEMS)), **a_shop)
+def test_what_is_hidden_or_was_seen_is_no_candidate_and_changes_nothing_else(viewed, hidden, seen, **shop):
+    views = views_of(Fixed(shop["scores"], shop["nearest"]), shop["pairs"])
+    everything = gathered_for([viewed], views)
+    for item_id in hidden:
+        views.items.show(item_id, visible=False)
 
-    assert recent_items(history, liked, POLICY).item_ids == ["item-3", "item-1"]
-    one = replace(POLICY, recent_items=1)
-    assert recent_items(history, liked, one).item_ids == ["item-3"]
-    assert recent_items(history, liked, one, "item-7").item_ids == ["item-7", "item-3"]
-    assert recent_items(history, liked, POLICY, "item-1").item_ids == ["item-1", "item-3"]
+    left = gathered_for([viewed], views, seen=tuple(seen))
+
+    may = ~np.isin(everything.rows, views.items.rows(hidden | seen))
+    assert np.array_equal(left.rows, everything.rows[may])
+    assert np.array_equal(left.evidence, everything.evidence[may])
+    assert np.array_equal(left.because, everything.because[may])
 
 
-def test_a_pause_ends_a_session_and_what_came_before_is_counted_for_itself():
-    times = [NOON_MS + minutes * 60_000 for minutes in (0, 20, 40, 100, 110)]
-    viewed = ["item-1", "item-2", "item-1", "item-3", "item-1"]
-    history = [Interaction(item_id, 2, ts_ms, 1.0, 0) for item_id, ts_ms in zip(viewed, times, strict=True)]
+@settings(deadline=None)
+@given(histories=st.lists(a_history, min_size=1, max_size=4), most=st.integers(1, 6), **a_shop)
+def test_of_many_those_with_the_most_evidence_are_candidates(histories, most, **shop):
+    views = views_of(Fixed(shop["scores"], shop["nearest"]), shop["pairs"])
+    everything = gathered_for(histories, views)
 
-    recent = recent_items(history, dict.fromkeys(viewed, 2.0), POLICY)
+    best = gathered_for(histories, views, most=most)
 
-    assert recent.item_ids == ["item-1", "item-3", "item-2"]
-    assert recent.n_session == 2
-    assert recent.n_items == 3
-    assert recent.own == {"item-1": 3, "item-3": 1, "item-2": 1}
+    for user in range(len(histories)):
+        own = slice(everything.bounds[user], everything.bounds[user + 1])
+        evidence, rows = everything.evidence[own], everything.rows[own]
+        kept = best.rows[best.bounds[user] : best.bounds[user + 1]]
+        scale = evidence.max(axis=0, initial=0.0)
+        sums = np.divide(evidence, scale, out=np.zeros_like(evidence), where=scale > 0.0).sum(axis=1)
+        last = np.sort(sums)[::-1][: min(most, len(rows))].min(initial=np.inf)
+        assert len(kept) >= min(most, len(rows))
+        assert (sums[np.isin(rows, kept)] >= last - 1e-9).all()
+        assert kept.tolist() == [row for row in rows.tolist() if row in set(kept.tolist())]

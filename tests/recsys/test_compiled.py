@@ -7,12 +7,13 @@ from recsys.candidates import Views
 from recsys.compiled import compiled
 from recsys.counts import ItemTrend
 from recsys.events import ACTION_CODE, Action
-from recsys.evidence import merge
+from recsys.evidence import merge, unhidden
 from recsys.history import Interaction, UserState
 from recsys.item_table import ItemTable
 from recsys.rank import _blend, _in_order
-from recsys.ranker import BLEND, _features, _linear, strongest
+from recsys.ranker import BLEND, _linear
 from recsys.refresh import RecommendPolicy, rank_for, rank_for_each
+from recsys.tastes import _tastes
 from recsys.trends import Trends, _sums
 from recsys.warm_up import warm_up
 
@@ -53,7 +54,7 @@ def test_inner_products_are_those_of_numpy_whatever_the_number_of_factors():
 
 def test_after_the_warm_up_a_list_of_one_user_compiles_nothing():
     warm_up()
-    loops = (merge, strongest, _blend, _features, _linear, _in_order, _best, _sums)
+    loops = (_tastes, merge, unhidden, _blend, _linear, _in_order, _best, _sums)
     known = [len(loop.signatures) for loop in loops]
     items = ItemTable([f"item-{number}" for number in range(40)])
     trends = Trends(items)

@@ -36,11 +36,10 @@ class TwoKinds:
     ids = ItemIds(SHOES + LAMPS)
     vectors: ClassVar = {**{s: np.array([1.0, 0.0]) for s in SHOES}, **{lamp: np.array([0.0, 1.0]) for lamp in LAMPS}}
 
-    def fold_in(self, history):
+    def fold_in_rows(self, rows, confidence):
         vector = np.zeros(2)
-        for item_id, confidence in history:
-            if confidence > 0:
-                vector += self.vectors.get(item_id, np.zeros(2))
+        for row in rows[(rows >= 0) & (confidence > 0)]:
+            vector += self.vectors[self.ids[row]]
         return vector
 
     def top_rows(self, vectors, k):

@@ -2,6 +2,7 @@
 
 import random
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +11,7 @@ from recsys.counts import ItemTrend, PartitionTrends, TrendsPolicy, decode_trend
 from recsys.events import ACTION_CODE, Action
 from recsys.history import Interaction
 from recsys.item_table import ItemTable
+from recsys.ranker import COUNT, LOG_COUNT, N_LEVELS
 from recsys.trends import Trends, summed
 from tests.builders import NOON_MS
 
@@ -234,6 +236,7 @@ def test_what_was_popular_for_long_and_what_is_of_late_are_among_the_popular():
     rows, popularity = reader.popular(4)
     assert [items.ids[row] for row in rows.tolist()] == ["hit", "newcomer", "evergreen"]
     assert popularity[0] == 1.0
-    levels, counts = reader.interest(items.rows(["hit", "newcomer", "evergreen"]))
-    assert counts.tolist() == [12.0, 2.0, 20.0]
-    assert [int(level.argmax()) for level in levels] == [0, 1, 0]
+    interest = reader.interest[items.rows(["hit", "newcomer", "evergreen"])]
+    assert interest[:, COUNT].tolist() == [12.0, 2.0, 20.0]
+    assert interest[:, LOG_COUNT].tolist() == pytest.approx(np.log1p([12.0, 2.0, 20.0]).tolist())
+    assert interest[:, :N_LEVELS].argmax(axis=0).tolist() == [0, 1, 0]
