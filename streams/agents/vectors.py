@@ -22,9 +22,9 @@ PICTURE_SIDE = 256
 """Pixels of the shorter side that networks resize from."""
 PIECE = 32
 """Inputs between two looks whether to stop: 3 s of pictures on a busy machine. Smaller ones slow a GPU down."""
-READERS = 2
-"""Threads that decode, which Pillow does without the interpreter's lock: a picture of 600 px takes 0.7 ms, one of
-2,400 px 3.6 ms. Processes bring no more (`python -m benchmarks.embedding_decoding`) and cost memory."""
+READERS = 1
+"""Threads that decode, which Pillow does without the interpreter's lock: one more brings nothing on two cores, and
+processes less, but for very large pictures (`python -m benchmarks.embedding_decoding`)."""
 _NO_VECTOR = np.zeros(0, np.float32)
 logger = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class Vectorizer:
     Parameters
     ----------
     readers : Executor, optional
-        What decodes pictures, threads of its own unless another is given; closed with this.
+        What decodes pictures, a thread of its own unless another is given; closed with this.
     """
 
     def __init__(
