@@ -109,12 +109,13 @@ def asked_of(shop: SampleSearch) -> Iterator[Asked]:
     """A text, a picture of what the shop does not have, as it would be held into a camera, the same with a word, and
     what is like a product."""
     yield shop.ask("something warm for the winter")
-    bag = next(product for product in shop.kept_out if "bag" in str(product.message["title"]).lower())
+    bag = next(product for product in shop.kept_out if "backpack" in str(product.message["title"]))
     look = replace(bag.look, tilt_degrees=20.0, is_mirrored=not bag.look.is_mirrored, backdrop=bag.look.backdrop + 1)
     photo = picture(look)
     yield shop.ask(shown=photo)
     yield shop.ask("green", shown=photo)
-    yield shop.like(next(iter(shop.catalogue)))
+    shoes = (product for product in map(shop.catalogue.get, shop.catalogue) if product and "shoes" in product.title)
+    yield shop.like(next(shoes).item_id)
 
 
 def draw_examples(path: Path) -> None:

@@ -36,6 +36,13 @@ def test_groups_are_those_that_comparing_every_pair_gives(data):
     assert sorted(sorted(group) for group in alike_looks(looks, BITS)) == pairwise(looks, BITS)
 
 
+def test_bits_turned_all_over_a_look_are_found_as_those_at_one_end():
+    spread = sum(1 << (place * 64 // BITS + 5) for place in range(BITS))
+    looks = np.array([0, spread, (1 << BITS) - 1], np.uint64)
+
+    assert [sorted(group) for group in alike_looks(looks, BITS)] == [[0, 1, 2]]
+
+
 def test_nothing_is_alike_where_there_is_nothing():
     assert alike_looks(np.zeros(0, np.uint64), BITS) == []
     assert same_pictures(Catalogue()) == []
