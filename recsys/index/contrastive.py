@@ -60,7 +60,7 @@ def sharpened(matrix: Matrix, images: Matrix, texts: Matrix, groups: Rows, how: 
     Notes
     -----
     Minimises -log(exp(s_ii / t) / sum_j exp(s_ij / t)) over rows and over columns of the cosines s of a batch, equation
-    4 of [1]_; O(steps · batch · image dim · text dim): a second for 150 steps.
+    4 of [1]_; O(steps · batch · image dim · text dim): a second for 400 steps.
 
     References
     ----------

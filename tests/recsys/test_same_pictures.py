@@ -59,7 +59,7 @@ def a_catalogue(*shown):
     return catalogue
 
 
-def a(item_id, **fields):
+def named(item_id, **fields):
     return Product(item_id=item_id, **fields)
 
 
@@ -70,27 +70,29 @@ def with_bits_turned(look, n):
 def test_a_placeholder_of_many_products_is_one_group_and_comes_first():
     shown = [("a", SHOE), ("b", BOX), ("c", BOX), ("d", SHOE), ("e", LEAF), ("f", BOX)]
 
-    catalogue = a_catalogue(*[(a(item_id), look, RED) for item_id, look in shown])
+    catalogue = a_catalogue(*[(named(item_id), look, RED) for item_id, look in shown])
 
     assert same_pictures(catalogue) == [["b", "c", "f"], ["a", "d"]]
 
 
 def test_a_picture_that_was_compressed_again_is_the_same():
-    catalogue = a_catalogue((a("a"), LEAF, RED), (a("b"), with_bits_turned(LEAF, BITS), RED))
-    others = a_catalogue((a("a"), LEAF, RED), (a("b"), with_bits_turned(LEAF, BITS + 1), RED))
+    catalogue = a_catalogue((named("a"), LEAF, RED), (named("b"), with_bits_turned(LEAF, BITS), RED))
+    others = a_catalogue((named("a"), LEAF, RED), (named("b"), with_bits_turned(LEAF, BITS + 1), RED))
 
     assert same_pictures(catalogue) == [["a", "b"]]
     assert same_pictures(others) == []
 
 
 def test_pictures_of_another_colour_are_others():
-    catalogue = a_catalogue((a("a"), LEAF, RED), (a("b"), LEAF, GREEN), (a("c"), LEAF, RED), (a("d"), LEAF, None))
+    catalogue = a_catalogue(
+        (named("a"), LEAF, RED), (named("b"), LEAF, GREEN), (named("c"), LEAF, RED), (named("d"), LEAF, None)
+    )
 
     assert same_pictures(catalogue) == [["a", "c"]]
 
 
 def test_thousands_of_copies_are_one_group():
-    catalogue = a_catalogue(*[(a(f"sku-{number}"), LEAF, RED) for number in range(3_000)])
+    catalogue = a_catalogue(*[(named(f"sku-{number}"), LEAF, RED) for number in range(3_000)])
 
     (group,) = same_pictures(catalogue)
 
@@ -98,19 +100,19 @@ def test_thousands_of_copies_are_one_group():
 
 
 def test_variants_of_one_product_may_share_a_picture_but_not_with_another_product():
-    variants = [(a(f"v-{number}", group_id="g"), LEAF, RED) for number in range(3)]
+    variants = [(named(f"v-{number}", group_id="g"), LEAF, RED) for number in range(3)]
 
     assert same_pictures(a_catalogue(*variants)) == []
-    assert same_pictures(a_catalogue(*variants, (a("x"), LEAF, RED))) == [["v-0", "v-1", "v-2", "x"]]
+    assert same_pictures(a_catalogue(*variants, (named("x"), LEAF, RED))) == [["v-0", "v-1", "v-2", "x"]]
 
 
 def test_what_is_hidden_or_was_embedded_before_looks_were_known_is_left_out():
-    catalogue = a_catalogue((a("a"), LEAF, RED), (a("b", available=False), LEAF, RED), (a("c"), b"", RED))
+    catalogue = a_catalogue((named("a"), LEAF, RED), (named("b", available=False), LEAF, RED), (named("c"), b"", RED))
 
     assert same_pictures(catalogue) == []
 
 
 def test_looks_outlast_a_snapshot():
-    catalogue = a_catalogue((a("a"), LEAF, RED), (a("b"), LEAF, RED))
+    catalogue = a_catalogue((named("a"), LEAF, RED), (named("b"), LEAF, RED))
 
     assert same_pictures(catalogue_from_snapshot(catalogue_to_snapshot(catalogue))) == [["a", "b"]]
