@@ -10,7 +10,7 @@ import msgspec
 from recsys.candidates import EVERYTHING, CandidatePolicy, Views, gather, personal
 from recsys.confidence import ConfidencePolicy
 from recsys.counts import PartitionTrends, TrendsPolicy
-from recsys.events import Click, ModelVersions, RecommendationList, Trigger
+from recsys.events import Action, Click, ModelVersions, RecommendationList, Trigger
 from recsys.experiments import Experiment
 from recsys.history import HistoryPolicy, UserState, fold
 from recsys.item_table import ItemTable
@@ -23,6 +23,8 @@ from recsys.versions import Version
 
 CONTEXT_APART = 4
 """The page that a user looks at now says more than that it is one item newer than the last that was touched."""
+OWN_ITEMS_AGAIN = 200
+"""Own items that are candidates where purchases hide nothing: with 60, HR@100 of invoices falls from .38 to .37."""
 USERS_AT_ONCE = 16
 """Users whose candidates lie in the same arrays: these, some 100 KB each, then fit the processor's cache."""
 SCRATCH_CELLS = 4_000_000
@@ -45,6 +47,15 @@ class RecommendPolicy:
     experiment: Experiment | None = None
     variant: str = ""
     """The experiment's, for a policy of some users alone; see `for_user`."""
+
+    def with_seen(self, seen: frozenset[Action]) -> "RecommendPolicy":
+        """This policy where these deeds keep an item out of lists; of items bought once more, more are candidates."""
+        own_items = self.candidates.own_items if Action.PURCHASE in seen else OWN_ITEMS_AGAIN
+        return replace(
+            self,
+            history=replace(self.history, seen=seen),
+            candidates=replace(self.candidates, own_items=own_items),
+        )
 
     @cached_property
     def name(self) -> str:

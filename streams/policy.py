@@ -14,7 +14,7 @@ def recommend_policy(settings: Settings) -> RecommendPolicy:
     seen = frozenset(action for action in Action if getattr(settings, f"seen_{action.value}"))
     return RecommendPolicy(
         confidence=ConfidencePolicy(weights=weights),
-        history=HistoryPolicy(size=settings.history_size, seen=seen),
+        history=HistoryPolicy(size=settings.history_size),
         ranker=settings.ranker,
         top_k=settings.top_k,
         rules=ListRules(
@@ -25,4 +25,4 @@ def recommend_policy(settings: Settings) -> RecommendPolicy:
             rules=settings.list_rules,
         ),
         experiment=settings.experiment,
-    )
+    ).with_seen(seen)

@@ -13,6 +13,8 @@ FORMATS = (".png", ".svg", ".pdf")
 SHARE = 20
 """A point is the mean over a window of one in so many of the predicted events, 100 at least."""
 FEWEST = 100
+POINTS = 1_000
+"""Of a line, so that a vector picture stays small."""
 
 
 def check_plot(path: Path | None) -> None:
@@ -42,12 +44,9 @@ def plot(path: Path, title: str, ranks: "Mapping[str, Ranks]") -> None:
         gains = column(of_method.ranks, metric)
         window = min(max(FEWEST, len(gains) // SHARE), max(1, len(gains)))
         means = np.convolve(gains, np.full(window, 1.0 / window), mode="valid")
-        axes.plot(
-            np.arange(len(means)) + window,
-            means,
-            label=f"{name}: {gains.mean() if len(gains) else 0.0:.4f}",
-            linewidth=1.2,
-        )
+        places = np.linspace(0, len(means) - 1, min(len(means), POINTS)).round().astype(np.intp)
+        mean = gains.mean() if len(gains) else 0.0
+        axes.plot(places + window, means[places], label=f"{name}: {mean:.4f}", linewidth=1.2)
     axes.set_title(title)
     axes.set_xlabel("events predicted")
     axes.set_ylabel(f"{metric}, mean of the last {window:,}")

@@ -1,7 +1,6 @@
 """Freshet as one of the methods that are measured: the same core that the agents run."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from recsys.als.fit import FitPolicy
 from recsys.als.interactions import Interactions
@@ -152,4 +151,4 @@ def _describe(catalogue: Catalogue, items: ItemTable, traits: ItemTraits) -> Non
 def policy_for(policy: RecommendPolicy, *, repeat: bool) -> RecommendPolicy:
     """The policy under which lists leave out just what the protocol does: everything that a user had, or nothing."""
     seen = frozenset[Action]() if repeat else frozenset(Action) - {Action.IMPRESSION, Action.SEARCH}
-    return replace(policy, history=replace(policy.history, seen=seen))
+    return policy.with_seen(seen)

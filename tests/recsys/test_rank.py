@@ -13,7 +13,7 @@ from recsys.history import UserState, short_hash
 from recsys.ids import ItemIds
 from recsys.item_table import ItemTable
 from recsys.refresh import RecommendPolicy, fold_click, make_list, rank_for, rank_for_each
-from recsys.trends import summed
+from recsys.trends import Trends, summed
 from tests.builders import NOON_MS, a_click
 
 POLICY = RecommendPolicy(candidates=CandidatePolicy(from_factors=20), trends=TrendsPolicy())
@@ -189,3 +189,19 @@ def test_a_list_names_the_content_neighbours_it_was_made_from():
 
     assert rank_for(state, views_of(neighbours=Kin()), POLICY, n=2).neighbours == "kin.kin"
     assert rank_for(state, views_of(), POLICY, n=2).neighbours == "-.-"
+
+
+def test_where_purchases_hide_nothing_what_was_bought_long_ago_may_come_again():
+    items = ItemTable([f"item-{number}" for number in range(100)])
+    views = Views(items, Trends(items))
+    bought = [a_click(item_id=item_id, type=Action.PURCHASE) for item_id in items.ids]
+
+    def shown(seen):
+        policy = RecommendPolicy().with_seen(frozenset(seen))
+        state, trends = UserState(history=[], events={}, seen={}, queries=[]), PartitionTrends(policy.trends)
+        for offset, click in enumerate(bought):
+            fold_click(state, trends, click, offset=offset, epoch=1, policy=policy)
+        return items_of(rank_for(state, views, policy, n=100))
+
+    assert shown({Action.PURCHASE}) == []
+    assert set(shown(())) == set(items.ids)
