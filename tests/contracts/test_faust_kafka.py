@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -312,6 +313,13 @@ def noting(app: Any, settings: Settings, seen: list[int], fails_at: int = -1) ->
             ack(batch)
 
 
+def a_stock_app(settings: Settings) -> Any:
+    app = make_app(settings, "test", session_timeout_s=SESSION_S)
+    app.transport = stock.Transport(app.conf.broker_consumer, app)
+    app.producer_transport = stock.Transport(app.conf.broker_producer, app)
+    return app
+
+
 def source(app: Any, settings: Settings) -> Any:
     raw = {"key_type": bytes, "key_serializer": "raw", "value_type": bytes, "value_serializer": "raw"}
     return app.topic(f"{settings.topic_prefix}in", **raw)
@@ -333,9 +341,7 @@ async def test_an_event_whose_body_raised_comes_again_to_an_agent_by_fausts_manu
 ) -> None:
     """L1"""
     await log.append_many([NewRecord(f"{settings.topic_prefix}in", b"k", b"%d" % i, 0) for i in range(10)])
-    app = make_app(settings, "test", session_timeout_s=SESSION_S)
-    app.transport = stock.Transport(app.conf.broker_consumer, app)
-    app.producer_transport = stock.Transport(app.conf.broker_producer, app)
+    app = a_stock_app(settings)
     seen: list[int] = []
 
     @app.agent(source(app, settings))
@@ -351,8 +357,21 @@ async def test_an_event_whose_body_raised_comes_again_to_an_agent_by_fausts_manu
     require_kept(5 in seen, "all are committed, and nobody has done what 5 asked for")
 
 
+@STOCK_LOSES
+@pytest.mark.parametrize("mode", [pytest.param("noack", id="L2"), pytest.param("take", id="L3")])
+async def test_what_faust_offers_for_batches_and_late_acks_loses_no_event(
+    log: KafkaLog, settings: Settings, mode: str
+) -> None:
+    """Agents by Faust's manual, with the supervisor that Faust gives them; see `..._comes_again` for ours."""
+    await log.append_many([NewRecord(f"{settings.topic_prefix}in", b"k", b"%d" % i, 0) for i in range(10)])
+    with a_child(settings, mode):
+        await until(lambda: _all_committed(log, settings, 10), "all are committed")
+    done = {int(record.value or b"") for record in await read_all(log, f"{settings.topic_prefix}out")}
+    require_kept(done == set(range(10)), f"all are committed, and only {sorted(done)} are done")
+
+
 async def test_an_event_whose_body_raised_comes_again(log: KafkaLog, settings: Settings) -> None:
-    """L1: drained and acked last, it outlives the crash of the worker that it causes."""
+    """L1 to L3: drained and acked last, it outlives the crash of the worker that it causes."""
     await log.append_many([NewRecord(f"{settings.topic_prefix}in", b"k", b"%d" % i, 0) for i in range(10)])
     with a_child(settings, "fail") as child:
         await until(lambda: child.poll() is not None, "the worker has crashed")
@@ -480,6 +499,32 @@ async def copy_for_ever(settings: Settings) -> None:
     await app.wait_until_stopped()
 
 
+async def by_the_manual(settings: Settings, mode: str) -> None:
+    """The child: copy each event to `out` by what Faust offers, and raise at the sixth, once."""
+    log = KafkaLog(settings)
+    await log.start()
+    app = a_stock_app(settings)
+
+    async def copy(values: list[bytes]) -> None:
+        if b"5" in values:
+            raise ValueError("the body fails")
+        await log.append_many([NewRecord(f"{settings.topic_prefix}out", b"k", value, 0) for value in values])
+
+    @app.agent(source(app, settings))
+    async def work(stream: Any) -> None:
+        if mode == "take":
+            async for batch in stream.take(4, within=1.0):
+                await copy(batch)
+        else:
+            async for event in stream.noack().events():
+                await copy([event.value])
+                event.ack()
+
+    app.finalize()
+    await app.start()
+    await app.wait_until_stopped()
+
+
 async def fail(settings: Settings) -> None:
     """The child: raise at the sixth event, stop in order as a worker does, end."""
     app = make_app(settings, "test", session_timeout_s=SESSION_S)
@@ -494,4 +539,6 @@ async def fail(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run({"copy": copy_for_ever, "fail": fail}[sys.argv[1]](read_settings()))
+    children = {"copy": copy_for_ever, "fail": fail}
+    children |= {mode: partial(by_the_manual, mode=mode) for mode in ("noack", "take")}
+    asyncio.run(children[sys.argv[1]](read_settings()))
