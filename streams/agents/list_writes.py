@@ -1,7 +1,7 @@
 """Lists on their way to Redis, for as long as their partitions are this process's own."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any, Protocol
 
 from streams.stores.redis import ListWrite
@@ -37,10 +37,13 @@ class ListWrites:
         if gone is not None:
             gone.set_result(None)
 
-    async def put(self, writes: Sequence[ListWrite]) -> None:
-        """Return when Redis has them, or when the partitions are gone; raises UnavailableError."""
+    def put(self, writes: Sequence[ListWrite]) -> Coroutine[Any, Any, None]:
+        """Wait until Redis has them, or until the partitions of this moment are gone; raises UnavailableError."""
+        return self._put(writes, self.gone())
+
+    async def _put(self, writes: Sequence[ListWrite], gone: "asyncio.Future[None]") -> None:
         putting = asyncio.ensure_future(self._store.put_lists(writes))
-        either: set[asyncio.Future[Any]] = {putting, self.gone()}
+        either: set[asyncio.Future[Any]] = {putting, gone}
         try:
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
