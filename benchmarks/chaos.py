@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.chaos_rows import ROWS
+from benchmarks.chaos_rows import ON_A_CLUSTER, ON_DEMAND, ROWS
 from benchmarks.chaos_shop import open_shop
 from streams.until_stopped import first_of
 
@@ -29,7 +29,7 @@ async def run_round(row: str, cycles: int, seed: str) -> dict[str, Any]:
     started = time.monotonic()
     result: dict[str, Any] = {"row": row, "seed": seed, "cycles": cycles, "at": time.strftime("%FT%TZ", time.gmtime())}
     try:
-        async with open_shop(f"{row} {seed}") as shop:
+        async with open_shop(f"{row} {seed}", on_cluster=row in ON_A_CLUSTER) as shop:
             await step(shop, cycles)
             result["counts"] = await shop.check()
         result["result"] = "passed"
@@ -59,14 +59,14 @@ def main() -> int:
     """Run one row or all of them; the number of rounds that failed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--row", choices=[*ROWS, "all"], default="all")
-    parser.add_argument("--cycles", type=int, default=0, help="0 for as many as every change is tested with")
+    parser.add_argument("--cycles", type=int, default=0, help="0 for as many as every change is tested with, or a few")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it tells of each try while the broker is away
     LOG.parent.mkdir(parents=True, exist_ok=True)
     done, failed = passed(LOG), 0
     for row in ROWS if given.row == "all" else [given.row]:
-        for seed, cycles in rounds(row, given.cycles or ROWS[row][1], given.seed):
+        for seed, cycles in rounds(row, given.cycles or ROWS[row][1] or ON_DEMAND, given.seed):
             if (row, seed, cycles) in done:
                 continue
             result = asyncio.run(run_round(row, cycles, seed))

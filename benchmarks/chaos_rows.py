@@ -4,13 +4,17 @@ import asyncio
 import os
 import signal
 
+from benchmarks.chaos_cluster import cluster
 from benchmarks.chaos_disk import disk
 from benchmarks.chaos_shop import SETTLED_S, Row, Shop, require
 from streams import failpoints
 from tests.end_to_end.deployment import Part, until
+from tests.services.process import free_ports
 from tests.services.proxy import Fault, Proxy
 
 SESSION_S = 10.0
+JUMP_S = 3_700
+"""Kafka takes no record that a client has stamped more than an hour ahead."""
 
 
 async def kill_workers(shop: Shop, cycles: int) -> None:
@@ -74,6 +78,32 @@ async def zombies(shop: Shop, cycles: int) -> None:
             await shop.until_ready(victim)
 
 
+async def clock(shop: Shop, cycles: int) -> None:
+    """The wall clocks of two workers jump by more than an hour; now and then the other goes on from what is left."""
+    clocks = {}
+    for _ in range(2):
+        worker = shop.deployment.part("worker", "--role", "recommend", "--no-supervise")
+        clocks[worker] = shop.deployment.folder / f"{worker.name}.clock"
+        worker.service.command = by_way_of("tests.chaos.jumping_clock", worker.service.command, str(clocks[worker]))
+        worker.start()
+        shop.workers.append(worker)
+        await worker.wait_ready()
+    async with shop.load.running():
+        for _ in range(cycles):
+            await shop.moves_on()
+            victim = shop.rng.choice(shop.workers)
+            clocks[victim].write_text(str(shop.rng.choice((-JUMP_S, 0, JUMP_S))))
+            shop.signal(victim, signal.SIGUSR2)
+            await asyncio.sleep(shop.rng.uniform(0.5, 5.0))
+            await shop.moves_on()
+            require(len(shop.running) == 2, "a worker has ended as its clock jumped")
+            if shop.rng.random() < 0.3:
+                victim.service.kill()
+                await shop.moves_on()
+                victim.start()
+                await shop.until_ready(victim)
+
+
 async def broker(shop: Shop, cycles: int) -> None:
     """The broker is killed, is away for some seconds, and comes back; no process is started again by hand."""
     await shop.start(2)
@@ -92,17 +122,24 @@ async def broker(shop: Shop, cycles: int) -> None:
 
 
 async def network(shop: Shop, cycles: int) -> None:
-    """One of two workers reaches the broker by a network that is cut, half-open or slow for a while."""
-    proxy = Proxy(shop.broker.proxy, shop.broker.behind_proxy)
-    faults: list[Fault] = ["half-open", "cut", "slow"]
-    async with proxy.running():
+    """One of two workers reaches the broker, later Redis, by a network that is half-open, cut or slow for a while."""
+    to_broker = Proxy(shop.broker.proxy, shop.broker.behind_proxy)
+    to_redis = Proxy(free_ports(1)[0], shop.server.port)
+    each: list[Fault] = ["half-open", "cut", "slow"]
+    faults = [(proxy, fault) for proxy in (to_broker, to_redis) for fault in each]
+    addresses = {
+        "FRESHET_BROKER": f"kafka://127.0.0.1:{to_broker.port}",
+        "FRESHET_REDIS": f"redis://127.0.0.1:{to_redis.port}/0",
+    }
+    async with to_broker.running(), to_redis.running():
         await shop.start(1)
-        behind = shop.add_worker(FRESHET_BROKER=f"kafka://127.0.0.1:{proxy.port}")
+        behind = shop.add_worker(**addresses)
         await behind.wait_ready()
         async with shop.load.running():
             for cycle in range(cycles):
                 await shop.moves_on()
-                async with proxy.fault(faults[cycle % len(faults)]):
+                proxy, fault = faults[cycle % len(faults)]
+                async with proxy.fault(fault):
                     await asyncio.sleep(SESSION_S * shop.rng.choice((0.5, 1.2, 1.5)))
                     await shop.moves_on()
                 await shop.until_ready(behind)
@@ -207,7 +244,8 @@ async def points(shop: Shop, cycles: int) -> None:
         for cycle in range(cycles):
             for point in failpoints.POINTS:
                 await shop.add_products(f"{point}-{cycle}")
-                worker.service.command = killed_at(command, point, COUNTS.get(point) or shop.rng.randint(1, 4))
+                count = COUNTS.get(point) or shop.rng.randint(1, 4)
+                worker.service.command = by_way_of("tests.chaos.killed_at", command, point, str(count))
                 worker.start()
                 if point == failpoints.IN_REBALANCE:
                     await shop.moves_on()
@@ -223,10 +261,10 @@ async def points(shop: Shop, cycles: int) -> None:
     require(embed.is_running, "the embed worker has ended")
 
 
-def killed_at(command: list[str], point: str, count: int) -> list[str]:
-    """The command of a part, by way of the program that kills itself."""
+def by_way_of(program: str, command: list[str], *args: str) -> list[str]:
+    """The command of a part, by way of a program that changes something and then runs it."""
     at = command.index("gateway.cli.main")
-    return [*command[:at], "tests.chaos.killed_at", point, str(count), *command[at + 1 :]]
+    return [*command[:at], program, *args, *command[at + 1 :]]
 
 
 COUNTS = {failpoints.IN_RECOVERY: 1, failpoints.IN_REBALANCE: 2, failpoints.SNAPSHOT: 1}
@@ -239,10 +277,15 @@ ROWS: dict[str, tuple[Row, int]] = {
     "zombies": (zombies, 1),
     "points": (points, 1),
     "broker": (broker, 1),
+    "cluster": (cluster, 0),
     "network": (network, 2),
     "redis": (redis, 2),
+    "clock": (clock, 3),
     "disk": (disk, 2),
     "poison": (poison, 5_000),
     "duplicates": (duplicates, 50),
 }
-"""By name: the row, and how many cycles of it every change is tested with."""
+"""By name: the row, and how many cycles of it every change is tested with; 0 for one that runs on demand alone."""
+ON_DEMAND = 3
+"""Cycles of such a row where no number is given."""
+ON_A_CLUSTER = frozenset({"cluster"})

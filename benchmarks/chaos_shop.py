@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import tempfile
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -108,7 +109,7 @@ class Load:
 class Shop:
     """A broker, a Redis and the parts of one deployment, with a seed that decides everything that happens to them."""
 
-    def __init__(self, folder: Path, broker: kafka.Broker, server: redis.RedisServer, seed: str) -> None:
+    def __init__(self, folder: Path, broker: Any, server: redis.RedisServer, seed: str) -> None:
         self.broker, self.server = broker, server
         self.rng = random.Random(seed)
         self.deployment = Deployment(folder, broker.address, server.url, f"c{uuid.uuid4().hex[:8]}.", **NO_NETWORKS)
@@ -162,7 +163,15 @@ class Shop:
         os.kill(worker.pid, number)
 
     async def n_applied(self) -> int:
-        return sum((await self.deployment.end_offsets(topics.USER_STATE)).values())
+        """Records of states; asked again while a node of the broker's is away."""
+        deadline_s = time.monotonic() + SETTLED_S
+        while True:
+            try:
+                return sum((await self.deployment.end_offsets(topics.USER_STATE)).values())
+            except KafkaError:
+                if time.monotonic() > deadline_s:
+                    raise
+            await asyncio.sleep(0.5)
 
     async def moves_on(self) -> None:
         """Wait until more clicks are folded."""
@@ -334,8 +343,8 @@ def check_trends(records: Sequence[Record]) -> None:
 
 
 @contextlib.asynccontextmanager
-async def open_shop(seed: str) -> AsyncIterator[Shop]:
-    """A shop on a broker and a Redis of its own, which its row may kill."""
+async def open_shop(seed: str, *, on_cluster: bool = False) -> AsyncIterator[Shop]:
+    """A shop on a broker, or a cluster of three, and a Redis of its own, which its row may kill."""
     if reason := kafka.what_is_missing() or redis.what_is_missing():
         raise SystemExit(f"This needs {reason}.")
     kafka.download()
@@ -343,7 +352,7 @@ async def open_shop(seed: str) -> AsyncIterator[Shop]:
         folder = Path(name)
         for part in ("kafka", "redis"):
             (folder / part).mkdir()
-        broker = kafka.Broker(folder / "kafka")
+        broker = kafka.Cluster(folder / "kafka") if on_cluster else kafka.Broker(folder / "kafka")
         server = redis.RedisServer(folder / "redis")
         broker.format()
         try:
@@ -372,7 +381,7 @@ async def keep_what_tells_why(shop: Shop, error: BaseException) -> None:
             os.kill(worker.pid, signal.SIGUSR1)  # it tells what its tasks wait for
             await asyncio.sleep(1.0)
     for log in folder.glob("**/*.log"):
-        if log.parent in (folder, folder / "kafka", folder / "redis"):
+        if log.parent in (folder, folder / "kafka", folder / "redis") or log.parent.parent == folder / "kafka":
             (kept / log.name).write_bytes(log.read_bytes())
     with contextlib.suppress(TimeoutError, OSError, KafkaError):
         async with asyncio.timeout(20.0):

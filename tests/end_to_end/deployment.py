@@ -122,7 +122,7 @@ class Deployment:
         self.folder, self.broker, self.redis_url, self.prefix = folder, broker, redis_url, prefix
         self.parts: list[Part] = []
         self.variables = {
-            "FRESHET_BROKER": f"kafka://{broker}",
+            "FRESHET_BROKER": ";".join(f"kafka://{address}" for address in broker.split(",")),
             "FRESHET_REDIS": redis_url,
             "FRESHET_TOPIC_PREFIX": prefix,
             "FRESHET_PARTITIONS": "4",

@@ -1,10 +1,11 @@
-"""A real Apache Kafka of one node, as Maven Central has it; `python -m tests.services.kafka` downloads it."""
+"""A real Apache Kafka, as Maven Central has it, of one node or three; `python -m tests.services.kafka` downloads it."""
 
 import base64
 import fcntl
 import os
 import shutil
 import subprocess
+import time
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -57,6 +58,26 @@ share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 """
+
+
+NODE = """
+process.roles=broker,controller
+node.id={node}
+controller.quorum.voters={voters}
+controller.listener.names=CONTROLLER
+listeners=PLAINTEXT://127.0.0.1:{plain},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{plain}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=PLAINTEXT
+log.dirs={folder}/data
+log.cleaner.dedupe.buffer.size=4194304
+auto.create.topics.enable=false
+offsets.topic.num.partitions=4
+transaction.state.log.num.partitions=4
+group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
+"""
+"""Three replicas of its own topics, two of them in sync, are Kafka's defaults."""
 
 
 def what_is_missing() -> str:
@@ -131,11 +152,9 @@ class Broker:
         names = ["-dname", "CN=localhost", "-ext", "san=dns:localhost,ip:127.0.0.1"]
         _run(["keytool", "-genkeypair", "-keyalg", "EC", "-validity", "2", *names, *store], self.folder)
         _run(["keytool", "-exportcert", "-rfc", "-file", str(self.ca), *store], self.folder)
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
         scram = f"SCRAM-SHA-512=[name={USERNAME},password={PASSWORD}]"
         tool = [*self._java, "kafka.tools.StorageTool", "format", "--standalone", "-c", "server.properties"]
-        # An id that begins with a dash would read as an option.
-        _run([*tool, f"--cluster-id={cluster}", "--add-scram", scram], self.folder)
+        _run([*tool, _new_cluster_id(), "--add-scram", scram], self.folder)
 
     def start(self) -> None:
         """Start, or start again on the same data."""
@@ -146,6 +165,66 @@ class Broker:
 
     def kill(self) -> None:
         self.service.kill()
+
+
+class Cluster:
+    """Three nodes on 127.0.0.1, each a broker and a controller, without TLS; `nodes` are killed one by one."""
+
+    def __init__(self, folder: Path, java: Sequence[str] = JAVA) -> None:
+        ports = free_ports(6)
+        self.plain, controllers = ports[:3], ports[3:]
+        voters = ",".join(f"{node}@127.0.0.1:{port}" for node, port in enumerate(controllers, start=1))
+        self.nodes: list[Service] = []
+        for node, (plain, controller) in enumerate(zip(self.plain, controllers, strict=True), start=1):
+            own = folder / f"node-{node}"
+            own.mkdir()
+            (own / "log4j2.properties").write_text(LOGGING)
+            (own / "server.properties").write_text(
+                NODE.format(node=node, voters=voters, plain=plain, controller=controller, folder=own)
+            )
+            command = [*java, f"-Dlog4j2.configurationFile={own}/log4j2.properties", "-cp", f"{JARS}/*"]
+            self.nodes.append(Service([*command, "kafka.Kafka", "server.properties"], own, f"kafka-{node}.log"))
+
+    @property
+    def address(self) -> str:
+        """`host:port` of each node, with commas between."""
+        return ",".join(f"127.0.0.1:{port}" for port in self.plain)
+
+    def format(self) -> None:
+        """Make the empty data folders."""
+        cluster = _new_cluster_id()
+        for node in self.nodes:
+            java = node.command[: node.command.index("kafka.Kafka")]
+            _run([*java, "kafka.tools.StorageTool", "format", "-c", "server.properties", cluster], node.folder)
+
+    def start(self) -> None:
+        """Start all three: none is ready alone."""
+        for node in self.nodes:
+            node.start(lambda: True, deadline_s=0)
+        for index in range(len(self.nodes)):
+            self.wait_ready(index)
+
+    def start_node(self, index: int) -> None:
+        """Start a node, or start it again on the same data; it is ready once `wait_ready` returns."""
+        self.nodes[index].start(lambda: True, deadline_s=0)
+
+    def wait_ready(self, index: int, deadline_s: float = 120.0) -> None:
+        """Return when a node takes connections; RuntimeError when it does not in time."""
+        end = time.monotonic() + deadline_s
+        node = self.nodes[index]
+        while not answers(self.plain[index]):
+            if node.exit_code is not None or time.monotonic() > end:
+                raise RuntimeError(f"Node {index + 1} is not ready:\n{node.log_tail()}")
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        for node in self.nodes:
+            node.kill()
+
+
+def _new_cluster_id() -> str:
+    """The option with a random id; an id that begins with a dash would by itself read as one."""
+    return f"--cluster-id={base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b'=').decode()}"
 
 
 def _run(command: list[str], folder: Path) -> None:
