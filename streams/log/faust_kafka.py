@@ -7,6 +7,7 @@ from faust.transport.drivers import aiokafka as driver
 from streams import failpoints
 from streams.log.faust_delivery import DirectDeliveryMixin
 from streams.log.faust_safe import SafeConsumerMixin, SafeProducerMixin
+from streams.log.kafka_bootstrap import begin_anew_when_lost
 from streams.log.lease import Lease
 
 FETCH_MAX_WAIT_MS = 50
@@ -32,6 +33,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS
+        begin_anew_when_lost(consumer._client)
         return consumer
 
 

@@ -16,6 +16,7 @@ from kafka.structs import OffsetAndMetadata
 from recsys.errors import ConfigError, EventError, StateError
 from streams.clock import wall_clock_ms
 from streams.log.base import NewRecord, Position, TopicPartition, TopicSpec
+from streams.log.kafka_bootstrap import begin_anew_when_lost
 from streams.log.kafka_connection import KafkaAdmin, connection_options, log_in
 from streams.log.kafka_errors import FOREIGN, as_ours
 from streams.log.kafka_fence import Fence
@@ -98,6 +99,7 @@ class KafkaLog:
             max_batch_size=BATCH_BYTES,
             max_request_size=2 * MAX_RECORD_BYTES,
         )
+        begin_anew_when_lost(producer.client)
         self._producer = producer
         async with self._patiently("connecting"):
             await producer.start()

@@ -11,6 +11,7 @@ from aiokafka import TopicPartition as AiokafkaPartition
 
 from recsys.errors import UnavailableError
 from streams.log.base import Record, TopicPartition
+from streams.log.kafka_bootstrap import begin_anew_when_lost
 from streams.log.kafka_errors import FOREIGN, as_ours
 
 BEGINNING, END = -1, -2
@@ -46,6 +47,7 @@ class KafkaReader:
             fetch_max_bytes=FETCH_BYTES,
             max_partition_fetch_bytes=PARTITION_BYTES,
         )
+        begin_anew_when_lost(consumer._client)
         await consumer.start()
         partitions = {at: AiokafkaPartition(*at) for at in self._positions}
         begins = await _offsets(consumer.beginning_offsets, self._positions, BEGINNING)

@@ -11,6 +11,7 @@ from aiokafka import TopicPartition as AiokafkaPartition
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import KafkaError
 
+from streams.log.kafka_bootstrap import begin_anew_when_lost
 from streams.log.kafka_connection import connection_options
 from streams.log.kafka_errors import FOREIGN, as_ours
 from streams.settings import Settings
@@ -39,6 +40,7 @@ class KafkaSeat:
             # The holder keeps the seat when another process joins.
             partition_assignment_strategy=[StickyPartitionAssignor],
         )
+        begin_anew_when_lost(self._consumer._client)
         self._following: asyncio.Task[None] | None = None
 
     async def join(self) -> None:

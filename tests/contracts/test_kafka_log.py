@@ -14,17 +14,23 @@ from typing import Any, ClassVar
 import aiokafka.errors
 import kafka.errors
 import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.structs import BrokerMetadata
 
 from recsys.errors import ConfigError, EventError, RecsysError, StateError, UnavailableError
 from streams import topics
+from streams.apps import make_app
 from streams.clock import wall_clock_ms
 from streams.log import kafka_errors
 from streams.log.base import Log, NewRecord, TopicPartition, TopicSpec
 from streams.log.kafka import MAX_RECORD_BYTES, KafkaLog
+from streams.log.kafka_bootstrap import begin_anew_when_lost
 from streams.log.kafka_errors import as_ours
+from streams.log.kafka_seat import KafkaSeat
 from streams.settings import Settings
 from tests.contracts.log_contract import DEADLINE_S, LogContract, read_all
 from tests.services.kafka import PASSWORD, USERNAME, Broker
+from tests.services.process import free_ports
 
 
 @pytest.fixture
@@ -91,6 +97,42 @@ class TestOnlyKafka:
             del reader
             gc.collect()
         assert [warning for warning in found if warning.category is ResourceWarning] == []
+
+    @pytest.mark.parametrize(
+        "begins_anew",
+        [pytest.param(False, marks=pytest.mark.xfail(raises=AssertionError, strict=True), id="stock"), True],
+    )
+    async def test_a_client_whose_known_nodes_are_all_gone_asks_at_its_first_addresses(
+        self, kafka: str, begins_anew: bool
+    ) -> None:
+        """Two of three nodes were down when it last asked, and the third is now."""
+        producer = AIOKafkaProducer(bootstrap_servers=kafka)
+        if begins_anew:
+            begin_anew_when_lost(producer.client)
+        await producer.start()
+        (closed,) = free_ports(1)
+        producer.client.cluster._brokers = {9: BrokerMetadata(9, "127.0.0.1", closed, None)}
+        await producer.client.force_metadata_update()
+        known = {broker.port for broker in producer.client.cluster.brokers()}
+        await producer.stop()
+        assert known == {int(kafka.rpartition(":")[2])}
+
+    async def test_every_client_of_ours_begins_anew(
+        self, log: KafkaLog, topic: str, settings: Settings, tmp_path: Path
+    ) -> None:
+        await log.create([TopicSpec(topic, 1)])
+        reader = log.reader({TopicPartition(topic, 0): 0})
+        await reader.poll(0.0)
+        seat = KafkaSeat(settings, "g", topic, 6.0, asyncio.Event())
+        app = make_app(settings.model_copy(update={"data_dir": tmp_path}), "test")
+        worker = app.consumer._thread._create_worker_consumer(app.transport)
+        clients = [log._producer.client, reader._consumer._client, seat._consumer._client, worker._client]  # type: ignore[union-attr]
+        names = {client._metadata_update.__name__ for client in clients}
+        app.consumer._thread.thread_loop.close()
+        for consumer in (seat._consumer, worker):
+            await consumer.stop()
+        await reader.close()
+        assert names == {"update_or_bootstrap"}
 
     async def test_a_worker_whose_clock_is_fast_writes_all_the_same(
         self, settings: Settings, topic_prefix: str, monkeypatch: pytest.MonkeyPatch

@@ -23,6 +23,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka import TopicPartition as KafkaPartition
 
 from streams.log.base import Record
+from streams.log.kafka_bootstrap import begin_anew_when_lost
 from streams.settings import Settings
 from streams.topics import all_topics
 from tests.services.process import Service, free_ports
@@ -176,6 +177,7 @@ class Deployment:
         """Kafka's own client, as a shop would use it."""
         # A message over 1 MiB is one of the bad ones: the broker takes a little more than the contract does.
         producer = AIOKafkaProducer(bootstrap_servers=self.broker, acks="all", max_request_size=1_200_000)
+        begin_anew_when_lost(producer.client)
         await producer.start()
         try:
             yield producer
