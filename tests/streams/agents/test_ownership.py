@@ -36,7 +36,7 @@ class Failing:
 
 
 async def until(condition):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):  # ranking may have to be compiled first
         while not condition():
             await asyncio.sleep(0.005)
 
