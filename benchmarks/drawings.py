@@ -44,7 +44,7 @@ from streams.agents.content import text_of
 from streams.agents.vectors import PICTURE_SIDE, Vectorizer
 from streams.wire.product import read_product
 
-N_PRODUCTS = 600
+N_PRODUCTS = 450
 RESULTS = 6
 BREADTHS = (8, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 MARKS = Path("build/bench/search_marks.txt")
@@ -108,12 +108,12 @@ class SampleSearch:
 def asked_of(shop: SampleSearch) -> Iterator[Asked]:
     """A text, a picture of what the shop does not have, as it would be held into a camera, the same with a word, and
     what is like a product."""
-    yield shop.ask("something warm for the winter")
-    bag = next(product for product in shop.kept_out if "backpack" in str(product.message["title"]))
-    look = replace(bag.look, tilt_degrees=20.0, is_mirrored=not bag.look.is_mirrored, backdrop=bag.look.backdrop + 1)
-    photo = picture(look)
+    yield shop.ask("fruit for a cake")
+    bag = next(product for product in shop.kept_out if "tote bag" in str(product.message["title"]))
+    tilted = replace(bag.look, tilt_degrees=20.0, is_mirrored=True, backdrop=bag.look.backdrop + 1)
+    photo = picture(tilted)
     yield shop.ask(shown=photo)
-    yield shop.ask("green", shown=photo)
+    yield shop.ask("red", shown=photo)
     shoes = (product for product in map(shop.catalogue.get, shop.catalogue) if product and "shoes" in product.title)
     yield shop.like(next(shoes).item_id)
 
@@ -163,7 +163,7 @@ def draw_marks(path: Path) -> None:
     axes.invert_yaxis()
     axes.set_xlim(0, 1)
     axes.grid(axis="x", alpha=0.3)
-    axes.legend(loc="lower right", fontsize=7)
+    axes.legend(loc="lower right", fontsize=7, markerscale=0.4)
     _save(figure, path)
 
 

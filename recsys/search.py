@@ -23,7 +23,7 @@ FUSED_WEIGHTS: Mapping[Part, float] = {"text": 0.25, "image": 0.75}
 """Of the two cosines where a picture and a text are searched by together: what a picture shows is seldom said in words.
 
 Right product of 81 for a photo with the name of its category, of its department ("fruit"), its title (R@1, validation
-photos): .83, .47, .98 at these weights and `WORDS_BESIDE_A_PICTURE`, .78, .30, .99 at equal ones and `WORDS_WEIGHT`;
+photos): .83, .48, .98 at these weights and `WORDS_BESIDE_A_PICTURE`, .78, .30, .99 at equal ones and `WORDS_WEIGHT`;
 the photo alone .50 (`python -m benchmarks.search_fusion`). Between .1 and .4 little changes, with one picture a product
 or five, so nothing is learned of the shop here.
 """

@@ -26,7 +26,7 @@ BETTER_THAN_CHANCE = 2.0
 """A map whose held-out mean reciprocal rank is not twice that of chance is not used."""
 BEYOND_NOISE = 2.0
 """Standard errors by which a sharpened map must do better on held-out pairs than the ridge's to be used."""
-HOW = Contrast()
+HOW = Contrast(hard=0.5)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from recsys.types import Matrix, Rows
 
 BETAS = (0.9, 0.999)
 """Of Adam."""
+BLOCK = 512
 NEIGHBOURS = 8
 """Products most alike by their texts, which hard negatives are drawn from."""
 
@@ -99,10 +100,14 @@ def _drawn(n: int, near: Rows | None, how: Contrast, rng: np.random.Generator) -
 
 def _nearest_texts(texts: Matrix) -> Rows:
     """intp, shape (n, NEIGHBOURS): of each text, without itself."""
-    scores = texts @ texts.T
-    np.fill_diagonal(scores, -np.inf)
     n_near = min(NEIGHBOURS, len(texts) - 1)
-    return np.argpartition(-scores, n_near - 1, axis=1)[:, :n_near]
+    near = np.zeros((len(texts), n_near), dtype=np.intp)
+    for start in range(0, len(texts), BLOCK):
+        scores = texts[start : start + BLOCK] @ texts.T
+        own = np.arange(len(scores))
+        scores[own, start + own] = -np.inf
+        near[start : start + BLOCK] = np.argpartition(-scores, n_near - 1, axis=1)[:, :n_near]
+    return near
 
 
 def _gradient(matrix: Matrix, images: Matrix, texts: Matrix, temperature: float) -> Matrix:
