@@ -44,7 +44,7 @@ from streams.agents.content import text_of
 from streams.agents.vectors import PICTURE_SIDE, Vectorizer
 from streams.wire.product import read_product
 
-N_PRODUCTS = 450
+N_PRODUCTS = 240
 RESULTS = 6
 BREADTHS = (8, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 MARKS = Path("build/bench/search_marks.txt")
@@ -108,12 +108,12 @@ class SampleSearch:
 def asked_of(shop: SampleSearch) -> Iterator[Asked]:
     """A text, a picture of what the shop does not have, as it would be held into a camera, the same with a word, and
     what is like a product."""
-    yield shop.ask("fruit for a cake")
-    bag = next(product for product in shop.kept_out if "tote bag" in str(product.message["title"]))
-    tilted = replace(bag.look, tilt_degrees=20.0, is_mirrored=True, backdrop=bag.look.backdrop + 1)
+    yield shop.ask("something warm for the winter")
+    purse = next(product for product in shop.kept_out if "purse" in str(product.message["title"]))
+    tilted = replace(purse.look, tilt_degrees=20.0, is_mirrored=True, backdrop=purse.look.backdrop + 1)
     photo = picture(tilted)
     yield shop.ask(shown=photo)
-    yield shop.ask("red", shown=photo)
+    yield shop.ask("brown", shown=photo)
     shoes = (product for product in map(shop.catalogue.get, shop.catalogue) if product and "shoes" in product.title)
     yield shop.like(next(shoes).item_id)
 

