@@ -106,7 +106,7 @@ class Settings(BaseSettings):
     top_k: int = Field(default=50, ge=1, le=1000)
     """Items in each list in Redis and on the topic."""
     diversity: float = Field(default=0.0, ge=0.0, lt=1.0)
-    """How much a list prefers what is unlike the items before; 0: goes by score alone; 0.1 costs 1 % of hits, 0.3 6 %."""
+    """How much a list prefers what is unlike the items before; 0: score alone; 0.1 costs 1 % of hits, 0.3 6 %."""
     near_duplicates: float = Field(default=0.0, ge=0.0, le=1.0)
     """Likeness of content (0.95: nearly the same) from which only the better of two is in a list; 0: both are."""
     most_per_category: int = Field(default=0, ge=0)
