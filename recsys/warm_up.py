@@ -37,4 +37,5 @@ def warm_up(rules: Sequence[ListRules] = (ListRules(),)) -> None:
         trends = Trends(items)
         trends.put(0, "clicked", ItemTrend(offset=0, pairs={"other": 1.0}, next={"other": 1.0}))
         views = Views(items, trends, model, traits=policy.traits(items))
-        rank_for(UserState(history=[clicked]), views, policy, n=2)
+        # A place more than there are products, as what fills a short list is compiled, too.
+        rank_for(UserState(history=[clicked]), views, policy, n=3)
