@@ -71,11 +71,11 @@ class ConfidencePolicy:
         rank_weight = 1.0
         age_factor = -1.0 / (self.half_life_days * DAY_MS)
         weights = self._weights
-        for item_id, action, ts_ms, value, _ in reversed(history):
-            weight = weights[action]
+        for deed in reversed(history):
+            weight = weights[deed.action]
             if weight:
-                age_ms = now_ms - ts_ms
-                amount = weight * value * rank_weight * (2.0 ** (age_factor * age_ms) if age_ms > 0 else 1.0)
-                sums[item_id] = sums.get(item_id, 0.0) + amount
+                age_ms = now_ms - deed.ts_ms
+                amount = weight * deed.value * rank_weight * (2.0 ** (age_factor * age_ms) if age_ms > 0 else 1.0)
+                sums[deed.item_id] = sums.get(deed.item_id, 0.0) + amount
                 rank_weight *= rank_decay
         return {item: (1.0 + total if total > 0 else total - 1.0) for item, total in sums.items() if total}

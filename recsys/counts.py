@@ -53,7 +53,7 @@ class TrendsPolicy:
         return tuple(exp(-gap / self.reach) for gap in range(1, self.window + 1))
 
 
-class ItemTrend(msgspec.Struct, array_like=True):
+class ItemTrend(msgspec.Struct, array_like=True, gc=False):
     """One item's counts in one partition, true up to `offset`.
 
     `popularity`, `of_late` and `long_since` are decayed to `at_ms`, each with a half-life of its own; `next` says what
@@ -102,11 +102,12 @@ class PartitionTrends:
             _touch(own, weight, ts_ms, policy)
             self.changed.setdefault(item_id, offset)
         partners = {item_id}
-        for gap, amount, (other_id, _, other_ms, _, _) in zip(count(1), policy.amounts, recent, strict=False):
+        for gap, amount, deed in zip(count(1), policy.amounts, recent, strict=False):
+            other_id = deed.item_id
             if other_id in partners:
                 continue
             partners.add(other_id)
-            if ts_ms - other_ms <= policy.session_gap_ms:
+            if ts_ms - deed.ts_ms <= policy.session_gap_ms:
                 amount *= policy.session_boost
             if own_is_new:
                 own.pairs = _with_pair(own.pairs, other_id, amount, policy.row_limit)

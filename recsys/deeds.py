@@ -1,10 +1,13 @@
 """A user's history as an array, kept beside it: reading a hundred deeds is then one line of memory after the other."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from recsys.history import Interaction
 
 DEED = np.dtype([("row", np.int32), ("code", np.int32), ("ts_ms", np.int64), ("value", np.float64)])
 Deeds = NDArray[np.void]
@@ -20,7 +23,7 @@ class DeedArray:
 
     __slots__ = ("_array", "_end", "_first", "history", "table")
 
-    def __init__(self, history: Sequence[tuple[str, int, int, float, int]], table: object) -> None:
+    def __init__(self, history: "Sequence[Interaction]", table: object) -> None:
         self.history, self.table = history, table
         self._array: Deeds = np.empty(0, dtype=DEED)
         self._first = self._end = 0
@@ -33,7 +36,7 @@ class DeedArray:
         """All deeds, a view; `row` gives an item's row of the table."""
         held = self._end - self._first
         if held < len(self.history):
-            new: list[Any] = [(row(item_id), *rest) for item_id, *rest, _ in self.history[held:]]
+            new: list[Any] = [(row(deed.item_id), deed.action, deed.ts_ms, deed.value) for deed in self.history[held:]]
             if self._end + len(new) > len(self._array):
                 grown = np.empty((held + len(new)) * 5 // 4 + 4, dtype=DEED)
                 grown[:held] = self._array[self._first : self._end]

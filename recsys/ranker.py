@@ -73,6 +73,7 @@ LENGTHS = (0, 1, 4, 9, 29)
 """Users who touched at most so many items have weights of their own; and those who touched more."""
 SESSIONS = (0, 1, 3, 9)
 """The same for the items of their last session."""
+_LENGTHS, _SESSIONS = np.array(LENGTHS), np.array(SESSIONS)
 N_ROWS = 1 + len(LENGTHS) + 1 + len(SESSIONS) + 1
 """Rows of weights: one for everybody, those by length of the history, those by length of the session."""
 
@@ -81,8 +82,8 @@ Floats = NDArray[np.float64]
 
 def contexts(n_items: Rows, n_session: Rows) -> Rows:
     """The rows of weights that count for users besides the first; intp, shape (n_users, 2)."""
-    by_length = 1 + np.searchsorted(np.array(LENGTHS), n_items)
-    by_session = 2 + len(LENGTHS) + np.searchsorted(np.array(SESSIONS), n_session)
+    by_length = 1 + np.searchsorted(_LENGTHS, n_items)
+    by_session = 2 + len(LENGTHS) + np.searchsorted(_SESSIONS, n_session)
     return np.stack((by_length, by_session), axis=1).astype(np.intp)
 
 

@@ -5,6 +5,7 @@ from itertools import islice
 from math import inf, log1p, log2, sqrt
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,7 +22,7 @@ WORKED_OUT_TOGETHER = 16
 """Items whose partners are worked out in the same arrays."""
 
 
-class _Part(NamedTuple):
+class _Part(msgspec.Struct, frozen=True, gc=False):
     """What one partition says of an item, as a reader keeps it: 8 bytes a pair."""
 
     n_touched: float

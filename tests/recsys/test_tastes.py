@@ -93,7 +93,7 @@ def test_the_array_beside_a_history_follows_it_through_late_and_dropped_deeds(pa
         array = state.deed_array(items).deeds(items.row)
 
         held = [(items.ids[one["row"]], one["code"], one["ts_ms"], one["value"]) for one in array]
-        assert held == [tuple(deed[:4]) for deed in state.history]
+        assert held == [(deed.item_id, deed.action, deed.ts_ms, deed.value) for deed in state.history]
 
 
 def test_an_array_for_one_table_or_history_is_none_for_another():
