@@ -1,17 +1,30 @@
 """A user's history as an array, kept beside it: reading a hundred deeds is then one line of memory after the other."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from recsys.history import Interaction
-
 DEED = np.dtype([("row", np.int32), ("code", np.int32), ("ts_ms", np.int64), ("value", np.float64)])
 Deeds = NDArray[np.void]
 """Of `DEED`, shape (n,), by rising time."""
+
+
+class Deed(Protocol):
+    """What is read of a deed (`recsys.history.Interaction`)."""
+
+    @property
+    def item_id(self) -> str: ...
+
+    @property
+    def action(self) -> int: ...
+
+    @property
+    def ts_ms(self) -> int: ...
+
+    @property
+    def value(self) -> float: ...
 
 
 class DeedArray:
@@ -23,7 +36,7 @@ class DeedArray:
 
     __slots__ = ("_array", "_end", "_first", "history", "table")
 
-    def __init__(self, history: "Sequence[Interaction]", table: object) -> None:
+    def __init__(self, history: Sequence[Deed], table: object) -> None:
         self.history, self.table = history, table
         self._array: Deeds = np.empty(0, dtype=DEED)
         self._first = self._end = 0
