@@ -4,6 +4,7 @@ A test that asks for `kafka`, `redis_server` or `real_data` gets the marker by i
 `-m "not kafka and not redis and not realdata"` leaves what Python alone can run.
 """
 
+import gc
 import os
 import uuid
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from streams import collector
 from tests.services import kafka as kafka_service
 from tests.services import redis as redis_service
 from tests.services.process import Service, missing
@@ -39,6 +41,17 @@ def pytest_runtest_makereport(item: pytest.Item) -> Any:
             if isinstance(service, Service):
                 report.sections.append((f"log of {fixture}", service.log_tail()))
     return report
+
+
+@pytest.fixture(autouse=True)
+def looked_through_again() -> Iterator[None]:
+    """A worker in this process has the garbage collector forget all that is there, and hypothesis then misses it."""
+    thresholds = gc.get_threshold()
+    yield
+    if collector._keep in gc.callbacks:
+        gc.callbacks.remove(collector._keep)
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

@@ -160,6 +160,15 @@ async def test_a_redelivery_changes_no_state_and_repeats_the_list(bench: Bench):
     assert (await bench.list_of("ann"))["items"], "the list may be what the crash lost"
 
 
+async def test_an_event_that_made_no_list_makes_none_when_it_comes_again(bench: Bench):
+    batch = await bench.produce(*[a_click(item_id="lamp", event_id="the same")] * 2)
+    await bench.processor().process(batch)
+    await bench.processor().process(batch[1:])
+
+    lists = [record for record in await bench.topic(topics.RECOMMENDATIONS) if record.key == b"ann"]
+    assert len(lists) == 1
+
+
 @pytest.mark.parametrize("publish_after", [0, 1, 2, 3])
 @pytest.mark.parametrize("a_second", [recommend.TRENDS_A_SECOND, 2])
 async def test_counts_after_a_crash_equal_those_of_a_clean_run(
