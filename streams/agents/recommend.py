@@ -283,8 +283,8 @@ class ClickProcessor:
             state.revision = 0
         user.changed |= not is_redelivery
         user.wants_list |= counted and click.type not in MAKES_NO_LIST
-        # Of what comes again only the event that the list was made for: one that made none, such as a second of the same
-        # id, would put a newer version on the topic for which nobody is bound to write Redis.
+        # Of what comes again only the event that the list was made for: one that made none, such as a second of one id,
+        # would put a newer version on the topic for which nobody is bound to write Redis.
         user.wants_list |= is_redelivery and record.offset == state.trigger_offset
         user.is_replayed &= REPLAYED in record.headers
 
